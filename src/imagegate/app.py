@@ -32,7 +32,7 @@ from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
 from imagegate.api.traced_requests import TracedRequests
 from imagegate.blobs import BlobStore, open_blobs
-from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
+from imagegate.catalog.catalog import Catalog, CatalogError
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
 from imagegate.concurrency import OutgoingNews
@@ -42,6 +42,7 @@ from imagegate.domain.errors import NotFound
 from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.relay import (
     follow_other_processes,
     hear_other_processes,
@@ -61,7 +62,7 @@ from imagegate.security.private_files import keep_from_others
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
-from imagegate.store import installation, prices
+from imagegate.store import installation
 from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
 from imagegate.store.dialect import Clock, Engine, wall_clock
 from imagegate.tracing import open_tracing
@@ -120,7 +121,7 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
 
 async def open_runtime(settings: Settings, clock: Clock | None = None, client: EgressClient | None = None) -> Runtime:
     """Open everything that flows need. Close it with `runtime.close()`."""
-    egress = build_egress_rules(settings)
+    egress, catalog = build_egress_rules(settings), _load_catalog(settings)
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
@@ -133,7 +134,6 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     spool.folder_id = await verify_folders(database, settings, blobs)
     if clock is None:
         clock = await _shared_clock(database) if database.engine.shared else wall_clock
-    catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress, clock)
     boot_id = f"boot_{secrets.token_hex(8)}"
@@ -162,7 +162,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     )
     if database.engine.shared:
         runtime.wake_ups.news = OutgoingNews()
-    await _register_prices(runtime)
+    await verify_price_blocks(database, catalog, clock())
     # A full disk is noticed here, before anything is promised.
     await database.write(installation.probe_write)
     return runtime
@@ -191,7 +191,7 @@ def _load_catalog(settings: Settings) -> Catalog:
         names = [OpenAIName(name, row, by_operator=True) for name, row in pairs]
         return load_catalog(settings.alias, settings.credit.price_files, names)
     except CatalogError as error:
-        raise SettingsError(f"catalog: {error}") from error
+        raise SettingsError(str(error)) from error
 
 
 def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps) -> UpstreamRegistry:
@@ -214,9 +214,14 @@ def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog
     return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
-def reload_routes(runtime: Runtime, settings: Settings) -> None:
-    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was."""
+def reload_routes(runtime: Runtime, settings: Settings) -> bool:
+    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was.
+
+    Prices are read at the start alone; returned is whether their files say something else now.
+    """
+    catalog = _load_catalog(settings)
     runtime.registry.replace_with(configure_registry(settings, runtime.catalog, runtime.upstream_deps))
+    return catalog.blocks != runtime.catalog.blocks
 
 
 def _build_upstream_deps(
@@ -268,15 +273,6 @@ def public_origin(settings: Settings) -> str:
     host = "127.0.0.1" if server.host in (*WILDCARD_HOSTS, "localhost") else server.host
     host = f"[{host}]" if ":" in host else host
     return server.public_url or f"http://{host}:{server.port}"
-
-
-async def _register_prices(runtime: Runtime) -> None:
-    for block in runtime.catalog.blocks.values():
-        stored = await runtime.db.write(prices.register_price_version, block.version, encode_block(block))
-        if not is_same_block(stored, block):
-            raise DatabaseUnusable(
-                f"price block {block.version} was edited after tasks were priced by it; give it a new version"
-            )
 
 
 def build_app(runtime: Runtime) -> ASGIApp:

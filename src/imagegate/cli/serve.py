@@ -25,6 +25,7 @@ from litestar.types import ASGIApp
 
 from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
 from imagegate.app import build_app, open_runtime, refuse_lost_commits, reload_routes
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
@@ -171,6 +172,8 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
     for entry in runtime.egress_rules.allow:
         click.echo(f"WARNING: URLs from users may reach {entry}: so can anybody with a key", err=True)
     _print_routes(runtime)
+    for line in describe_price_blocks(runtime.catalog, runtime.clock()):
+        click.echo(f"prices: {line}")
     if not runtime.is_loopback_only and runtime.origin.startswith("http://"):
         click.echo(
             "WARNING: the page signs in over plain http: keys and sessions can be read on the network;"
@@ -222,15 +225,17 @@ def _print_routes(runtime: Runtime) -> None:
 
 
 def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
-    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing. Prices need a start."""
     before = sorted(runtime.registry.route_table.routes)
     try:
-        reload_routes(runtime, reload_settings())
+        prices_changed = reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("configuration_not_reloaded", error=str(error))
         return
     after = sorted(runtime.registry.route_table.routes)
     log("configuration_reloaded", routes=len(after))
+    if prices_changed:
+        log_warning("prices_not_reloaded", message="price files have changed; they apply after a restart")
     # Kept until it is done: the loop alone would let go of it.
     task = asyncio.ensure_future(write_act(runtime.db, acts.record_reload, before, after, program_actor("SIGHUP")))
     _reload_records.add(task)

@@ -121,7 +121,7 @@ def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
 def _image_total(runtime: Runtime, model: Model, version: str, quality: str) -> int:
     request = ImageRequest(prompt="-", size="1:1", quality=quality)
     order = FAMILIES[model.family].build_order(request, model, None, runtime.settings.credit.auto_cap)
-    return price_order(runtime, order, model, version).expected.total
+    return price_order(runtime.catalog, order, model, version).expected.total
 
 
 def _times_default(nanos: int, default_nanos: int) -> str:
