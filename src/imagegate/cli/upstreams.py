@@ -21,7 +21,7 @@ from imagegate.cli.exit_codes import FAILED, REFUSED, USAGE, Exit
 from imagegate.cli.options import with_settings
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest
-from imagegate.domain.money import format_usd
+from imagegate.domain.money import format_usd_for_people
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
@@ -108,7 +108,9 @@ def _load(settings: Settings) -> tuple[Catalog, UpstreamRegistry]:
 async def _test_route(catalog: Catalog, registry: UpstreamRegistry, route: Route) -> None:
     order, usage, cost = _cheapest_order(catalog, route)
     size = f"{order.size.width}x{order.size.height}"
-    click.echo(f"{route.name}: one image, {size}, quality {order.quality or '-'}, expected cost ${format_usd(cost)}")
+    click.echo(
+        f"{route.name}: one image, {size}, quality {order.quality or '-'}, expected cost ${format_usd_for_people(cost)}"
+    )
     started = time.monotonic()
     call = Call(attempt_id=f"att_test{int(time.time())}", order=order, expected=usage, model=route.upstream_model)
     try:
