@@ -12,6 +12,7 @@ import msgspec
 from imagegate import __version__
 from imagegate.app import connect_database, public_origin
 from imagegate.blobs import open_blobs
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
@@ -20,6 +21,7 @@ from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
 from imagegate.store import installation
@@ -83,6 +85,7 @@ def doctor(settings: Settings) -> None:
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),
         ("database", _database),
+        ("prices", _prices),
         ("secret", _secret),
         ("storage", _storage),
         ("folders", _folders),
@@ -104,8 +107,13 @@ def doctor(settings: Settings) -> None:
 
 
 def _catalog(settings: Settings) -> str:
-    book = load_catalog(settings.alias, settings.credit.price_files)
-    return f"{len(book.names())} models, prices of {book.price_block_at(wall_clock()).version}"
+    return f"{len(load_catalog(settings.alias, settings.credit.price_files).names())} models"
+
+
+def _prices(settings: Settings) -> str:
+    catalog = load_catalog(settings.alias, settings.credit.price_files)
+    run_on_database(settings, lambda db: verify_price_blocks(db, catalog, wall_clock()))
+    return "; ".join(describe_price_blocks(catalog, wall_clock()))
 
 
 def _secret(settings: Settings) -> str:

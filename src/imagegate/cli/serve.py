@@ -31,6 +31,7 @@ from imagegate.app import (
     refuse_lost_commits,
     reload_routes,
 )
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
@@ -202,6 +203,8 @@ def _print_greeting(runtime: Runtime, key: str | None, place: str) -> None:
             f" {runtime.origin}: set public_url, and allowed_hosts for further names",
             err=True,
         )
+    for line in describe_price_blocks(runtime.catalog, runtime.clock()):
+        click.echo(f"prices: {line}")
     if not runtime.is_loopback_only and runtime.origin.startswith("http://"):
         click.echo(
             "WARNING: the page signs in over plain http: keys and sessions can be read on the network;"
@@ -255,15 +258,17 @@ def _print_routes(runtime: Runtime) -> None:
 
 
 def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
-    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing. Prices need a start."""
     before = sorted(runtime.registry.route_table.routes)
     try:
-        reload_routes(runtime, reload_settings())
+        prices_changed = reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("configuration_not_reloaded", error=str(error))
         return
     after = sorted(runtime.registry.route_table.routes)
     log("configuration_reloaded", routes=len(after))
+    if prices_changed:
+        log_warning("prices_not_reloaded", message="price files have changed; they apply after a restart")
     # Kept until it is done: the loop alone would let go of it.
     task = asyncio.ensure_future(write_act(runtime.db, acts.record_reload, before, after, program_actor("SIGHUP")))
     _reload_records.add(task)
