@@ -24,6 +24,7 @@ _COMMANDS = {
     "tasks": "tasks:tasks",
     "credits": "accounts:credit",
     "keys": "accounts:keys",
+    "config": "config:config_group",
     "secret": "secret:secret",
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
