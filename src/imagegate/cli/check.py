@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
+from typing import Literal
 
 import click
 import msgspec
@@ -75,11 +76,12 @@ def report(broken: list[Violation]) -> None:
 
 
 @click.command()
+@json_option
 @with_settings
-def doctor(settings: Settings) -> None:
+def doctor(settings: Settings, as_json: bool) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""
     require_database(settings)
-    click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
+    versions = {"imagegate": __version__, "Python": platform.python_version(), "SQLite": sqlite_version()}
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),
         ("database", _database),
@@ -90,17 +92,26 @@ def doctor(settings: Settings) -> None:
         ("backup", _backup),
         ("address", public_origin),
     ]
-    for old in settings.old_names:
-        click.echo(f"warn  settings: {old} is now called {RENAMED[old]}")
-    failed = 0
+    found = [_Finding("settings", "warn", f"{old} is now called {RENAMED[old]}") for old in settings.old_names]
     for name, probe in probes:
         try:
-            click.echo(f"ok    {name}: {probe(settings)}")
+            found.append(_Finding(name, "ok", probe(settings)))
         except Exception as error:  # noqa: BLE001  every failure is reported and the next check runs
-            failed += 1
-            click.echo(f"FAIL  {name}: {error}")
-    if failed:
+            found.append(_Finding(name, "fail", str(error)))
+    if as_json:
+        click.echo(msgspec.json.encode({"versions": versions, "checks": found}).decode())
+    else:
+        click.echo(", ".join(f"{name} {version}" for name, version in versions.items()))
+        for one in found:
+            click.echo(f"{'FAIL' if one.state == 'fail' else one.state:<4}  {one.name}: {one.message}")
+    if any(one.state == "fail" for one in found):
         raise Exit(FAILED)
+
+
+class _Finding(msgspec.Struct, frozen=True):
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    message: str
 
 
 def _catalog(settings: Settings) -> str:

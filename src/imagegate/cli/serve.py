@@ -28,13 +28,14 @@ from imagegate.app import build_app, open_runtime, refuse_lost_commits, reload_r
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
-from imagegate.cli.options import installation_options, read_settings, storage_option
+from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
+from imagegate.security.origins import listen_url
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import acts, integrity
 from imagegate.store.dialect import DatabaseUnusable
@@ -75,7 +76,14 @@ def serve(
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
     with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         reload_settings = functools.partial(read_settings, config, data, storage)
-        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, reload_settings))
+        runner.run(
+            _serve(
+                msgspec.structs.replace(settings, server=bound),
+                listener,
+                reload_settings,
+                options_of_installation(settings, config),
+            )
+        )
 
 
 def configure_process_log(settings: Settings) -> None:
@@ -88,11 +96,15 @@ def configure_process_log(settings: Settings) -> None:
         log_warning("setting_renamed", setting=old, new_name=RENAMED[old])
 
 
-async def _serve(settings: Settings, listener: socket.socket, reload_settings: Callable[[], Settings]) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, reload_settings: Callable[[], Settings], options: str
+) -> None:
+    """`options`: what other commands need to find this installation."""
     async with open_process(settings, reload_settings) as runtime:
         key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
-        (settings.data_dir / "address").write_text(runtime.origin)
-        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key))
+        # Not where links begin: the command line is on this machine, which the public name may not lead to.
+        (settings.data_dir / "address").write_text(listen_url(settings.server.host, settings.server.port))
+        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key, options))
         _page_link_file(runtime).unlink(missing_ok=True)
 
 
@@ -163,7 +175,7 @@ async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | No
     return integrity_check
 
 
-def _print_greeting(runtime: Runtime, key: str | None) -> None:
+def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
     if not runtime.carries_out_tasks:
         others = "`imagegate worker`" if runtime.db.engine.shared else "a gateway with workers is started"
@@ -178,7 +190,7 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
             err=True,
         )
     if key is None:
-        click.echo("create a key with: imagegate keys create --account NAME --credits N")
+        click.echo(f"create a key with: imagegate keys create --account NAME --credits N{options}")
         return
     click.echo(f"API key with demo credits: {key}")
     _print_page_link(runtime)
