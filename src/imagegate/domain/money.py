@@ -53,11 +53,19 @@ def format_credits(nanos: int, credits_per_usd: int) -> str:
     return format_decimal(nanos * credits_per_usd, 9)
 
 
-def format_rounded_credits(nanos: int, credits_per_usd: int) -> str:
-    """Credits rounded half up to 6 decimals, for balances on display."""
-    billionths = nanos * credits_per_usd
-    sign = -1 if billionths < 0 else 1
-    return format_decimal(sign * ((abs(billionths) + 500) // 1000), 6)
+def format_rounded_credits(nanos: int, credits_per_usd: int, digits: int = 6) -> str:
+    """Credits rounded half up, for balances on display."""
+    return _format_rounded(nanos * credits_per_usd, digits)
+
+
+def format_rounded_usd(nanos: int, digits: int) -> str:
+    """USD rounded half up, for people."""
+    return _format_rounded(nanos, digits)
+
+
+def _format_rounded(billionths: int, digits: int) -> str:
+    sign, divisor = (-1 if billionths < 0 else 1), 10 ** (9 - digits)
+    return format_decimal(sign * ((abs(billionths) + divisor // 2) // divisor), digits)
 
 
 def parse_usd(text: str) -> Nanos:
