@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import difflib
 import json
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -14,6 +16,7 @@ from imagegate.app import open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
+from imagegate.domain.errors import AccountClosed
 from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
 from imagegate.domain.time import US_PER_SECOND, format_utc
 from imagegate.flows.accounts import create_key, grant_credits, open_account
@@ -24,12 +27,14 @@ from imagegate.logging import configure_logging
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
-from imagegate.store.acts import KeysEnded
+from imagegate.store.acts import KeysEnded, MakerEnded
 from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
 
 T = TypeVar("T")
+# How many names are looked through for one that is like a name that no account has.
+_MAX_NAMES = 20_000
 
 
 def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -74,7 +79,7 @@ def _parse_expiry(text: str | None) -> int | None:
 
 @click.group()
 def keys() -> None:
-    """Create, list and disable API keys."""
+    """Create, list, disable and delete API keys."""
 
 
 @keys.command("create")
@@ -86,7 +91,7 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice([str(scope) for scope in Scope]),
-    help="Default: all but admin.",
+    help="Default: all but admin, which includes the others.",
 )
 @click.option("--model", "models", multiple=True, help="Allow only these models.")
 @click.option("--cap", metavar="N", help="Maximum credits that this key may spend in total.")
@@ -98,7 +103,10 @@ def keys() -> None:
 @json_option
 @with_settings
 def create(settings: Settings, account: str, granted: str | None, as_json: bool, **given: Any) -> None:
-    """Create a key. Its value is shown only once."""
+    """Create a key. Its value is shown only once.
+
+    For an operator: imagegate keys create --account ops --scope admin
+    """
     amount = _parse_credits(settings, granted)
     caps: dict[str, Any] = {
         name: _parse_cap(settings, given.pop(name)) for name in ("cap", "daily_cap", "in_flight_cap")
@@ -108,19 +116,38 @@ def create(settings: Settings, account: str, granted: str | None, as_json: bool,
     new, actor = NewKey(scopes=scopes, models=models, expires=expires, **caps, **given), command_line_actor()
 
     async def work(db: Database) -> tuple[str, ApiKey]:
+        is_new = await db.read(accounts.find_account_by_name, account) is None
         owner = await open_account(db, account, actor)
+        if owner.closed is not None:
+            raise _closed(account)
+        if is_new:
+            click.echo(f"created account {account!r}", err=True)
         if amount is not None:
             await _grant(db, owner, amount)
         keyring = await open_verified_keyring(db, settings.data_dir)
-        return await create_key(db, keyring, owner.id, new, actor)
+        try:
+            return await create_key(db, keyring, owner.id, new, actor)
+        except AccountClosed as error:
+            raise _closed(account) from error
 
     value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)
 
 
 async def _grant(db: Database, account: Account, amount: int) -> None:
-    if isinstance(await grant_credits(db, account, amount, command_line_actor()), GrantRefused):
+    try:
+        granted = await grant_credits(db, account, amount, command_line_actor())
+    except AccountClosed as error:
+        raise _closed(account.name) from error
+    if isinstance(granted, GrantRefused):
         raise Exit(FAILED, "imagegate: the balance of the account is less than that")
+
+
+def _closed(name: str) -> Exit:
+    again = shlex.join(("imagegate", "accounts", "reopen", name))
+    return Exit(
+        FAILED, f"imagegate: the account {name!r} is closed: it gets no keys and no credits; reopen it with: {again}"
+    )
 
 
 @keys.command("list")
@@ -131,7 +158,7 @@ def list_keys(settings: Settings, account: str, as_json: bool) -> None:
     """List an account's keys, without their values."""
 
     async def work(db: Database) -> list[ApiKey]:
-        return await db.read(api_keys.list_keys, (await _find_account(db, account)).id)
+        return await db.read(api_keys.list_keys, (await find_account(db, account)).id)
 
     rows = [_key_row(key, settings) for key in run_on_database(settings, work)]
     if as_json:
@@ -163,22 +190,25 @@ def _date(moment_us: int | None) -> str | None:
     return None if moment_us is None else format_utc(moment_us)
 
 
-@keys.command("disable")
-@click.option("--account", required=True)
-@click.option(
+_made_keys_option = click.option(
     "--made-keys",
     type=click.Choice(["end", "keep"]),
     default="end",
     show_default=True,
     help="What becomes of the keys that it made.",
 )
+
+
+@keys.command("disable")
+@click.option("--account", required=True)
+@_made_keys_option
 @click.argument("key_id")
 @with_settings
 def disable(settings: Settings, account: str, made_keys: str, key_id: str) -> None:
     """Disable a key by its id, and the keys that it made. A running gateway refuses them within seconds."""
 
     async def work(db: Database) -> KeysEnded | None:
-        owner = await _find_account(db, account)
+        owner = await find_account(db, account)
         return await write_act(db, acts.disable_key, owner.id, key_id, made_keys == "end", command_line_actor())
 
     ended = run_on_database(settings, work)
@@ -188,10 +218,39 @@ def disable(settings: Settings, account: str, made_keys: str, key_id: str) -> No
         click.echo(f"{one} is disabled")
 
 
-async def _find_account(db: Database, name: str) -> Account:
-    account = await db.read(accounts.find_account_by_name, name)
+@keys.command("delete")
+@click.option("--account", required=True)
+@_made_keys_option
+@json_option
+@click.argument("key_id")
+@with_settings
+def delete(settings: Settings, account: str, made_keys: str, as_json: bool, key_id: str) -> None:
+    """Delete a key by its id, and disable the keys that it made. It leaves every list; what it spent stays."""
+
+    async def work(db: Database) -> KeysEnded | MakerEnded | None:
+        owner = await find_account(db, account)
+        ends = made_keys == "end"
+        return await write_act(db, acts.delete_key, owner.id, key_id, None, ends, command_line_actor())
+
+    deleted = run_on_database(settings, work)
+    if not isinstance(deleted, KeysEnded):
+        raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
+    ended = [key.id for key in deleted.made_keys]
+    if as_json:
+        click.echo(json.dumps({"id": key_id, "deleted": True, "ended_keys": ended}))
+        return
+    click.echo(f"{key_id} is deleted")
+    for one in ended:
+        click.echo(f"{one} is disabled")
+
+
+async def find_account(db: Database, name: str) -> Account:
+    """The account of this name; the command ends where there is none, with the names that are like it."""
+    account = None if "\0" in name else await db.read(accounts.find_account_by_name, name)
     if account is None:
-        raise Exit(FAILED, f"imagegate: no account is named {name!r}")
+        like = difflib.get_close_matches(name, await db.read_report(accounts.list_names, _MAX_NAMES))
+        hint = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+        raise Exit(FAILED, f"imagegate: no account is named {name!r}{hint}")
     return account
 
 
@@ -226,9 +285,9 @@ def grant(settings: Settings, account: str, amount: str) -> None:
     nanos = _parse_credits(settings, amount)
 
     async def work(db: Database) -> Account:
-        owner = await _find_account(db, account)
+        owner = await find_account(db, account)
         await _grant(db, owner, nanos or 0)
-        return await _find_account(db, account)
+        return await find_account(db, account)
 
     owner = run_on_database(settings, work)
     rate = settings.credit.credits_per_usd
