@@ -44,13 +44,13 @@ export function Accounts() {
 }
 
 /** @param {{row: any}} props */
-const Name = ({ row }) => html`
-  ${row.name}<br /><code>${row.id}</code>
-  ${
-    row.closed_at !== null &&
-    html`<span class="line small soft">${d("accounts.closed", { date: formatTime(row.closed_at, { dateStyle: "medium" }) })}</span>`
-  }
-`;
+function Name({ row }) {
+  const date = row.closed_at === null ? "" : formatTime(row.closed_at, { dateStyle: "medium" });
+  return html`
+    ${row.name}<br /><code>${row.id}</code>
+    ${date && html`<span class="line small soft">${d("accounts.closed", { date })}</span>`}
+  `;
+}
 
 /** @param {(account: any) => void} grant @returns {import("./table.js").Column[]} */
 const columns = (grant) => [
