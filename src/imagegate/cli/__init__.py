@@ -2,7 +2,7 @@
 
 Commands of the operator (`accounts`, `keys`, `credits grant`, `credits refund`, `margin`, `audit`, `secret`, `migrate`,
 `backup`, `check`, `doctor`) work on the data folder, also while a gateway runs, and `copy` while none does; commands of
-a customer (`generate`, `quote`, `tasks`, `credits`, `mcp`) call a gateway over HTTP.
+a customer (`generate`, `quote`, `tasks`, `credits`, `webhooks`, `mcp`) call a gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _COMMANDS = {
     "check": "check:check",
     "doctor": "check:doctor",
     "health": "health:health",
+    "webhooks": "webhooks:webhooks",
     "simulate": "simulate:simulate",
 }
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import difflib
 import json
 import shlex
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from imagegate.app import open_database
+from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.errors import AccountClosed
-from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
+from imagegate.domain.money import (
+    Nanos,
+    format_credits,
+    format_credits_for_people,
+    format_for_people,
+    format_usd,
+    format_usd_for_people,
+    parse_credits,
+)
 from imagegate.domain.time import US_PER_SECOND, format_utc
 from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
 from imagegate.flows.refunds import refund as give_back
 from imagegate.flows.secret_check import open_verified_keyring
-from imagegate.logging import configure_logging
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
@@ -32,23 +37,9 @@ from imagegate.store.database import Database
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
 
-T = TypeVar("T")
 # How many names are looked through for one that is like a name that no account has.
 _MAX_NAMES = 20_000
-
-
-def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the database of the installation; a gateway may be running on it. Acts are logged to stderr."""
-    configure_logging(settings.server.log_level)
-
-    async def run() -> T:
-        database = open_database(settings)
-        try:
-            return await work(database)
-        finally:
-            database.close()
-
-    return asyncio.run(run())
+_AMOUNTS = ("spent", "cap", "daily_cap", "in_flight_cap")  # of a key
 
 
 def _parse_credits(settings: Settings, text: str | None) -> Nanos | None:
@@ -165,7 +156,8 @@ def list_keys(settings: Settings, account: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo("  ".join(f"{name}={value}" for name, value in row.items() if value not in (None, "")))
+        shown = row | {name: format_for_people(row[name]) for name in _AMOUNTS if row[name] is not None}
+        click.echo("  ".join(f"{name}={value}" for name, value in shown.items() if value not in (None, "")))
 
 
 def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
@@ -269,11 +261,9 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
         click.echo(json.dumps(answer["data"]))
         return
     user = answer["data"]["user"]
-    exact = user["exact"]["remaining"]
-    click.echo(
-        f"left {exact['credits']} credits (${exact['usd']}), held {user['reserved_credits']} credits,"
-        f" used {user['used_credits']} credits"
-    )
+    left, usd = (format_for_people(user["exact"]["remaining"][unit]) for unit in ("credits", "usd"))
+    held, used = (format_for_people(str(user[name])) for name in ("reserved_credits", "used_credits"))
+    click.echo(f"left {left} credits (${usd}), held {held} credits, used {used} credits")
 
 
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
@@ -290,8 +280,8 @@ def grant(settings: Settings, account: str, amount: str) -> None:
         return await find_account(db, account)
 
     owner = run_on_database(settings, work)
-    rate = settings.credit.credits_per_usd
-    click.echo(f"{account} has {format_credits(owner.available, rate)} credits (${format_usd(owner.available)})")
+    left = format_credits_for_people(owner.available, settings.credit.credits_per_usd)
+    click.echo(f"{account} has {left} credits (${format_usd_for_people(owner.available)})")
 
 
 @credit.command("refund")
@@ -311,4 +301,5 @@ def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None
         click.echo(json.dumps({"task_id": task_id, "amount": amount, "refunded_before": before}))
         return
     outcome = f"was refunded before, on {_date(found.created)}" if before else "refunded"
-    click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {outcome}")
+    shown, usd = format_for_people(amount["credits"]), format_for_people(amount["usd"])
+    click.echo(f"{task_id}: {shown} credits (${usd}) {outcome}")

@@ -15,11 +15,12 @@ from imagegate.backup.create import create_backup
 from imagegate.backup.manifest import BackupError, Manifest, read_manifest
 from imagegate.backup.restore import copy_installation, restore_backup
 from imagegate.cli.check import find_all_violations, report
+from imagegate.cli.database import require_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import installation_options, json_option, read_settings, storage_option, with_settings
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.money import format_usd
+from imagegate.domain.money import format_usd_for_people
 from imagegate.domain.time import format_utc
 from imagegate.flows.quote import make_quote
 from imagegate.settings import Settings, Storage
@@ -45,6 +46,7 @@ def create(settings: Settings, folder: Path, as_json: bool) -> None:
 
     Exits 0 when the backup is whole, 1 when there is none, or when images are missing in the installation itself.
     """
+    require_database(settings)
     manifest = asyncio.run(create_backup(settings, folder.absolute()))
     _print(manifest, f"{folder} holds the installation", as_json=as_json)
     if not manifest.has_secret:
@@ -108,7 +110,7 @@ async def _price_quote(settings: Settings) -> str:
         model = next(name for name in runtime.catalog.names() if runtime.serves_model(name))
         anybody = ApiKey(id="", account_id="", name="", hint="", cap=None, daily_cap=None, created=0)
         quote = make_quote(runtime, ImageRequest(prompt="a red fox", model=model), anybody, runtime.clock())
-        return f"${format_usd(quote.expected.total)} for {model}"
+        return f"${format_usd_for_people(quote.expected.total)} for {model}"
     finally:
         await runtime.close()
 
@@ -160,7 +162,9 @@ def copy(
         # A folder holds its own database, whatever the environment says.
         place |= {"database": target} if target.startswith(_URLS) else {"data": target, "database": ""}
     settings = read_settings(config, storage=storage, **place)
-    copied = asyncio.run(copy_installation(_settings_of(origin, from_storage), settings))
+    source = _settings_of(origin, from_storage)
+    require_database(source, "--from")
+    copied = asyncio.run(copy_installation(source, settings))
     broken = asyncio.run(find_all_violations(settings, deep=True, clock=_before_everything))
     report(broken)
     if broken:

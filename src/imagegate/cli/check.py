@@ -10,16 +10,18 @@ import click
 import msgspec
 
 from imagegate import __version__
-from imagegate.app import connect_database, open_database, public_origin
+from imagegate.app import connect_database, public_origin
 from imagegate.blobs import open_blobs
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.load import load_catalog
-from imagegate.cli.accounts import run_on_database
+from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings
 from imagegate.store import installation
@@ -41,8 +43,7 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
 
     Exits 0 when all hold, 1 when one is violated, with its rows, 2 when the database cannot be read.
     """
-    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
-        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
+    require_database(settings)
     broken = asyncio.run(find_all_violations(settings, deep))
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
@@ -79,10 +80,12 @@ def report(broken: list[Violation]) -> None:
 @with_settings
 def doctor(settings: Settings) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""
+    require_database(settings)
     click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("catalog", _catalog),
         ("database", _database),
+        ("prices", _prices),
         ("secret", _secret),
         ("storage", _storage),
         ("folders", _folders),
@@ -104,8 +107,13 @@ def doctor(settings: Settings) -> None:
 
 
 def _catalog(settings: Settings) -> str:
-    book = load_catalog(settings.alias, settings.credit.price_files)
-    return f"{len(book.names())} models, prices of {book.price_block_at(wall_clock()).version}"
+    return f"{len(load_catalog(settings.alias, settings.credit.price_files).names())} models"
+
+
+def _prices(settings: Settings) -> str:
+    catalog = load_catalog(settings.alias, settings.credit.price_files)
+    run_on_database(settings, lambda db: verify_price_blocks(db, catalog, wall_clock()))
+    return "; ".join(describe_price_blocks(catalog, wall_clock()))
 
 
 def _secret(settings: Settings) -> str:
@@ -113,7 +121,7 @@ def _secret(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    database = open_database(settings)
+    database = open_existing_database(settings)
     database.close()
     return f"{database.engine.name}, schema up to date"
 

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from imagegate.cli.client import open_client
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options
+from imagegate.domain.money import format_for_people
 from imagegate_client import Client, ImageOptions, ImageResult, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,14 +65,16 @@ def _quote_text(answer: dict[str, Any]) -> str:
     lines = [head]
     for line in answer["lines"]:
         quantity = f"{line['quantity']['expected']:,} {line['unit']}s"
-        lines.append(f"  {line['item']:<20}{quantity:>20}  ${line['expected']['usd']}")
+        lines.append(f"  {line['item']:<20}{quantity:>20}  ${format_for_people(line['expected']['usd'])}")
     return "\n".join([*lines, _price_text(answer)])
 
 
 def _price_text(answer: dict[str, Any]) -> str:
-    expected, maximum = answer["expected"], answer["maximum"]
-    expected_text = f"expected ${expected['usd']} ({expected['credits']} credits)"
-    return f"{expected_text}, at most ${maximum['usd']} ({maximum['credits']} credits)"
+    return f"expected {_amount_text(answer['expected'])}, at most {_amount_text(answer['maximum'])}"
+
+
+def _amount_text(money: dict[str, str]) -> str:
+    return f"${format_for_people(money['usd'])} ({format_for_people(money['credits'])} credits)"
 
 
 def _output_option(command: F) -> F:
@@ -126,8 +129,7 @@ def _generate_and_report(
     if gateway.as_json:
         click.echo(json.dumps({**task, "files": [str(file) for file in files]}))
         return
-    cost = task["usage"]["cost"]
-    click.echo(f"charged ${cost['usd']} ({cost['credits']} credits) after {task['duration']:.1f} s")
+    click.echo(f"charged {_amount_text(task['usage']['cost'])} after {task['duration']:.1f} s")
     for file in files:
         click.echo(f"saved {file} ({file.stat().st_size / 1024:,.0f} kB)")
 

@@ -9,11 +9,12 @@ from typing import Any
 import click
 import msgspec
 
-from imagegate.cli.accounts import find_account, run_on_database
+from imagegate.cli.accounts import find_account
+from imagegate.cli.database import run_on_database
 from imagegate.cli.options import json_option, with_settings
 from imagegate.domain.accounts import Account
 from imagegate.domain.audit import Action, AuditEntry
-from imagegate.domain.money import Money, format_rounded_credits, format_rounded_usd
+from imagegate.domain.money import Money, format_credits_for_people, format_usd_for_people
 from imagegate.domain.time import format_utc, utc_date
 from imagegate.flows.audit import command_line_actor, write_act
 from imagegate.flows.views.accounts import account_view, audit_view
@@ -140,7 +141,7 @@ def _print_account(settings: Settings, account: Account, live_keys: Mapping[str,
         return
     facts = {
         "account": f"{account.name} ({account.id})",
-        "balance": f"{_credits(settings, account.available)} credits (${format_rounded_usd(account.available, 4)})",
+        "balance": f"{_credits(settings, account.available)} credits (${format_usd_for_people(account.available)})",
         "held": f"{_credits(settings, account.held)} credits",
         "live keys": str(row["live_keys"]),
         "unfinished": _count(account.unfinished, "task"),
@@ -181,7 +182,7 @@ def margin(settings: Settings, days: int, as_json: bool) -> None:
 
 def _margin_row(name: str, row: MarginRow) -> tuple[str, ...]:
     amounts: list[Money] = [getattr(row, field) for field in MarginRow.__struct_fields__]
-    return (name, *(format_rounded_usd(int(amount.nanos), 4) for amount in amounts))
+    return (name, *(format_usd_for_people(int(amount.nanos)) for amount in amounts))
 
 
 @click.command()
@@ -246,7 +247,7 @@ def _shown(settings: Settings, name: str, value: Any) -> str:
 
 
 def _credits(settings: Settings, nanos: int) -> str:
-    return format_rounded_credits(nanos, settings.credit.credits_per_usd, 4)
+    return format_credits_for_people(nanos, settings.credit.credits_per_usd)
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from imagegate.settings import Settings, load_settings
+from imagegate.cli.exit_codes import USAGE, Exit
+from imagegate.settings import Settings, SettingsError, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,9 +20,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def installation_options(command: F) -> F:
     """`--data DIR` and `--config FILE`."""
     command = click.option("--data", metavar="DIR", help="The data folder (default: ./data).")(command)
-    path_type = click.Path(dir_okay=False, path_type=Path)
     return click.option(
-        "--config", type=path_type, metavar="FILE", envvar="IMAGEGATE_CONFIG", help="A TOML configuration file."
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar="IMAGEGATE_CONFIG",
+        help="A TOML configuration file.",
     )(command)
 
 
@@ -75,4 +80,16 @@ def target_options(command: F) -> F:
 
 
 def read_settings(config: Path | None, data: str | None, storage: str | None = None, **given: Any) -> Settings:
-    return load_settings(config, overrides={"data": data, "storage": storage, **given})
+    with options_exit_with_usage():
+        return load_settings(config, overrides={"data": data, "storage": storage, **given})
+
+
+@contextlib.contextmanager
+def options_exit_with_usage() -> Iterator[None]:
+    """An option that cannot be a setting is wrong usage; what else is wrong with settings is a failure."""
+    try:
+        yield
+    except SettingsError as error:
+        if error.problems[0].startswith("--"):
+            raise Exit(USAGE, f"imagegate: {error}") from error
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from imagegate.cli.accounts import run_on_database
+from imagegate.cli.database import run_on_database
 from imagegate.cli.options import with_settings
 from imagegate.domain.time import format_utc
 from imagegate.flows.audit import command_line_actor
