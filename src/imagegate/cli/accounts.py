@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
-from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.errors import AccountClosed, InvalidRequest
 from imagegate.domain.money import (
     Nanos,
     format_credits,
@@ -35,12 +36,14 @@ from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
-from imagegate.store.acts import KeysEnded
+from imagegate.store.acts import KeysEnded, MakerEnded
 from imagegate.store.database import Database
 from imagegate.store.dialect import wall_clock
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
 
+# How many names are looked through for one that is like a name that no account has.
+_MAX_NAMES = 20_000
 _AMOUNTS = ("spent", "cap", "daily_cap", "in_flight_cap")  # of a key
 
 T = TypeVar("T")
@@ -105,7 +108,7 @@ account_option = click.option("--account", required=True, metavar="NAME", help="
 
 @click.group()
 def keys() -> None:
-    """Create, list and disable API keys."""
+    """Create, list, disable and delete API keys."""
 
 
 @keys.command("create")
@@ -117,7 +120,7 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice([str(scope) for scope in Scope]),
-    help="Default: all but admin.",
+    help="Default: all but admin, which includes the others.",
 )
 @click.option("--model", "models", multiple=True, help="Allow only these models.")
 @click.option("--cap", metavar="N", help="Maximum credits that this key may spend in total.")
@@ -129,7 +132,10 @@ def keys() -> None:
 @json_option
 @with_settings
 def create(settings: Settings, account: str, granted: str | None, as_json: bool, **given: Any) -> None:
-    """Create a key. Its value is shown only once."""
+    """Create a key. Its value is shown only once.
+
+    For an operator: imagegate keys create --account ops --scope admin
+    """
     _checked("--account", account, lambda field: check_name(field, account))
     _checked("--name", given["name"], lambda field: check_name(field, given["name"]))
     amount = _parse_first_grant(settings, granted)
@@ -143,20 +149,39 @@ def create(settings: Settings, account: str, granted: str | None, as_json: bool,
 
     async def work(db: Database) -> tuple[str, ApiKey]:
         keyring = await open_verified_keyring(db, settings.data_dir)  # first: without it nothing is made
+        is_new = await db.read(accounts.find_account_by_name, account) is None
         owner = await open_account(db, account, actor)
+        if owner.closed is not None:
+            raise _closed(account)
+        if is_new:
+            click.echo(f"created account {account!r}", err=True)
         if amount is not None:
             await _grant(db, settings, owner, amount, str(granted))
-        return await create_key(db, keyring, owner.id, new, actor)
+        try:
+            return await create_key(db, keyring, owner.id, new, actor)
+        except AccountClosed as error:
+            raise _closed(account) from error
 
     value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)
 
 
 async def _grant(db: Database, settings: Settings, account: Account, amount: int, text: str) -> None:
-    if isinstance(await grant_credits(db, account, amount, command_line_actor()), GrantRefused):
+    try:
+        granted = await grant_credits(db, account, amount, command_line_actor())
+    except AccountClosed as error:
+        raise _closed(account.name) from error
+    if isinstance(granted, GrantRefused):
         left = format_credits(account.available, settings.credit.credits_per_usd)
         what = "cannot be taken back" if amount < 0 else "more are too many"
         raise Exit(FAILED, f"imagegate: {account.name} has {left} credits: {text.strip().lstrip('+-')} {what}")
+
+
+def _closed(name: str) -> Exit:
+    again = shlex.join(("imagegate", "accounts", "reopen", name))
+    return Exit(
+        FAILED, f"imagegate: the account {name!r} is closed: it gets no keys and no credits; reopen it with: {again}"
+    )
 
 
 @keys.command("list")
@@ -167,7 +192,7 @@ def list_keys(settings: Settings, account: str, as_json: bool) -> None:
     """List an account's keys, without their values."""
 
     async def work(db: Database) -> list[ApiKey]:
-        return await db.read(api_keys.list_keys, (await _find_account(db, account)).id)
+        return await db.read(api_keys.list_keys, (await find_account(db, account)).id)
 
     rows = [_key_row(key, settings) for key in run_on_database(settings, work)]
     if as_json:
@@ -200,15 +225,18 @@ def _date(moment_us: int | None) -> str | None:
     return None if moment_us is None else format_utc(moment_us)
 
 
-@keys.command("disable")
-@account_option
-@click.option(
+_made_keys_option = click.option(
     "--made-keys",
     type=click.Choice(["end", "keep"]),
     default="end",
     show_default=True,
     help="What becomes of the keys that it made.",
 )
+
+
+@keys.command("disable")
+@account_option
+@_made_keys_option
 @click.argument("key_id", metavar="KEY_ID")
 @json_option
 @with_settings
@@ -217,7 +245,7 @@ def disable(settings: Settings, account: str, made_keys: str, key_id: str, as_js
     within seconds."""
 
     async def work(db: Database) -> KeysEnded | None:
-        owner = await _find_account(db, account)
+        owner = await find_account(db, account)
         return await write_act(db, acts.disable_key, owner.id, key_id, made_keys == "end", command_line_actor())
 
     ended = run_on_database(settings, work)
@@ -231,10 +259,39 @@ def disable(settings: Settings, account: str, made_keys: str, key_id: str, as_js
         click.echo(f"{one} is disabled")
 
 
-async def _find_account(db: Database, name: str) -> Account:
-    account = await db.read(accounts.find_account_by_name, name)
+@keys.command("delete")
+@account_option
+@_made_keys_option
+@click.argument("key_id", metavar="KEY_ID")
+@json_option
+@with_settings
+def delete(settings: Settings, account: str, made_keys: str, as_json: bool, key_id: str) -> None:
+    """Delete a key by its id, and disable the keys that it made. It leaves every list; what it spent stays."""
+
+    async def work(db: Database) -> KeysEnded | MakerEnded | None:
+        owner = await find_account(db, account)
+        ends = made_keys == "end"
+        return await write_act(db, acts.delete_key, owner.id, key_id, None, ends, command_line_actor())
+
+    deleted = run_on_database(settings, work)
+    if not isinstance(deleted, KeysEnded):
+        raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
+    ended = [key.id for key in deleted.made_keys]
+    if as_json:
+        click.echo(json.dumps({"id": key_id, "deleted": True, "ended_keys": ended}))
+        return
+    click.echo(f"{key_id} is deleted")
+    for one in ended:
+        click.echo(f"{one} is disabled")
+
+
+async def find_account(db: Database, name: str) -> Account:
+    """The account of this name; the command ends where there is none, with the names that are like it."""
+    account = None if "\0" in name else await db.read(accounts.find_account_by_name, name)
     if account is None:
-        raise Exit(FAILED, f"imagegate: no account is named {name!r}")
+        like = difflib.get_close_matches(name, await db.read_report(accounts.list_names, _MAX_NAMES))
+        hint = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+        raise Exit(FAILED, f"imagegate: no account is named {name!r}{hint}")
     return account
 
 
@@ -269,9 +326,9 @@ def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
     nanos = _checked("CREDITS", text, lambda field: parse_grant(field, text, rate))
 
     async def work(db: Database) -> Account:
-        owner = await _find_account(db, account)
+        owner = await find_account(db, account)
         await _grant(db, settings, owner, nanos, text)
-        return await _find_account(db, account)
+        return await find_account(db, account)
 
     owner = run_on_database(settings, work)
     if as_json:
