@@ -11,6 +11,7 @@ import click
 from imagegate.cli.client import find_gateway
 from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.cli.options import GatewayOptions, installation_options, target_options
+from imagegate.logging import configure_logging
 
 DEFAULT_PORT = 8765
 
@@ -53,6 +54,8 @@ def mcp(
             raise
         raise Exit(USAGE, "imagegate: this command needs the MCP SDK: pip install 'imagegate[mcp]'") from error
     gateway = GatewayOptions(url, key, as_json=False, data=data, config=config)
+    server = gateway.settings.server
+    configure_logging(server.log_level, server.log_format)
     real_roots = tuple(root.resolve() for root in roots)
     if http:
         base_url, _ = find_gateway(gateway, needs_key=False)

@@ -20,7 +20,9 @@ from imagegate.cli.serve import (
     Drain,
     configure_process_log,
     listen,
+    listen_url,
     lock_data_dir,
+    log_ready,
     open_process,
     relax_collector,
     serve_app,
@@ -67,14 +69,12 @@ async def _work(settings: Settings, listener: socket.socket | None, reload_setti
             Drain(runtime, lambda *_: ended.set()).listen()
             relax_collector()
             _greet(runtime, None)
+            log_ready(runtime, "")
             await ended.wait()
 
 
 def _greet(runtime: Runtime, listener: socket.socket | None) -> None:
-    at = ""
-    if listener is not None:
-        host, port = listener.getsockname()[:2]
-        at = f"; http://{f'[{host}]' if ':' in host else host}:{port}/healthz"
+    at = f"; {listen_url(listener)}/healthz" if listener is not None else ""
     click.echo(f"imagegate worker is working{at}")
     if not runtime.settings.server.public_url:
         click.echo(
