@@ -58,6 +58,9 @@ class AllowEntry(msgspec.Struct, frozen=True):
     cidr: str
     port: int | None = None
 
+    def __str__(self) -> str:
+        return self.cidr if self.port is None else f"{self.cidr}:{self.port}"
+
 
 class EgressRules(msgspec.Struct, frozen=True):
     """The operator's rules for URLs that users give. `deny` goes before `allow`. `contact` goes into the user agent."""
@@ -160,7 +163,12 @@ def _parse_address(address: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
+def can_be_opened(port: int) -> bool:
+    """Whether an entry may name the port."""
+    return port in DEFAULT_PORTS or MIN_EXTRA_PORT <= port <= 65535
+
+
 def _check_port(port: int) -> int:
-    if port in DEFAULT_PORTS or MIN_EXTRA_PORT <= port <= 65535:
+    if can_be_opened(port):
         return port
     raise ValueError(f"port {port}: only 80, 443 and {MIN_EXTRA_PORT} to 65535 can be opened")
