@@ -12,6 +12,7 @@ import click
 from imagegate.cli.client import find_gateway
 from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.cli.options import installation_options, take_gateway, target_options
+from imagegate.logging import configure_logging
 
 DEFAULT_PORT = 8765
 MAX_WAIT_S = 3600
@@ -60,6 +61,8 @@ def mcp(
             raise
         raise Exit(USAGE, "imagegate: this command needs the MCP SDK: pip install 'imagegate[mcp]'") from error
     gateway = take_gateway(target_and_installation)
+    server = gateway.settings.server
+    configure_logging(server.log_level, server.log_format)
     real_roots = tuple(root.resolve() for root in roots)
     if http:
         target = find_gateway(gateway, needs_key=False)

@@ -100,7 +100,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         None
     )
     callback_url: Annotated[
-        CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
+        CallbackUrl | None, doc("Where the ended task is sent, by https; its query string arrives untouched")
     ] = None
     background: Annotated[
         Annotated[str, schema(enum=["opaque", "transparent"])] | None,
