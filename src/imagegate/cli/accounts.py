@@ -55,11 +55,12 @@ def _parse_cap(settings: Settings, option: str, text: str | None) -> Nanos | Non
 
 
 def _parse_first_grant(settings: Settings, text: str | None) -> Nanos | None:
-    if text is None:
+    """None for no grant, as 0 is."""
+    if text is None or text.strip() == "0":
         return None
     nanos = _checked("--credits", text, lambda field: parse_grant(field, text, settings.credit.credits_per_usd))
     if nanos < 0:
-        raise Exit(USAGE, f"imagegate: --credits is {text!r}: must be more than 0; credits grant takes credits back")
+        raise Exit(USAGE, f"imagegate: --credits is {text!r}: must be 0 or more; credits grant takes credits back")
     return nanos
 
 
