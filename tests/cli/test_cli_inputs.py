@@ -191,6 +191,18 @@ def test_a_command_that_cannot_be_meant_is_one_line(
     assert said in done.stderr, done.stderr
 
 
+def test_a_folder_or_file_that_cannot_be_looked_at_is_named(installation: Gateway, tmp_path: Path) -> None:
+    too_long = tmp_path / ("x" * 300)  # refused to everybody, as one without rights is to others than root
+    for arguments in (("keys", "list", "--account", "a"), ("credits",), ("doctor",), ("check",)):
+        said = refused(Gateway(too_long), *arguments)
+        assert f"{too_long}" in said
+        assert "cannot be read: File name too long" in said
+    assert list(tmp_path.iterdir()) == []
+    options = ("--url", "http://127.0.0.1:1", "--key", "imk_live_x")
+    said = refused(installation, "edit", "x", "-i", str(too_long), *options)
+    assert said == f"imagegate: {too_long} cannot be read: File name too long; nothing was bought\n"
+
+
 def test_a_question_that_nobody_answers_changes_nothing(installation: Gateway) -> None:
     done = installation.run("secret", "rotate", check=False)
     assert (done.returncode, done.stdout) == (1, "")

@@ -14,7 +14,7 @@ import msgspec
 from imagegate.catalog.load import load_catalog
 from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
+from imagegate.cli.options import GatewayOptions, gateway_options, json_of, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Nanos, format_credits, format_usd, to_money
@@ -99,7 +99,14 @@ def keys() -> None:
     """Create, list and disable API keys."""
 
 
-@keys.command("create")
+@keys.command(
+    "create",
+    epilog="""\b
+    Examples:
+      imagegate keys create --account shop --credits 500 --daily-cap 100
+      imagegate keys create --account operator --scope admin
+    """,
+)
 @click.option("--account", required=True, metavar="NAME", help="The account's name; it is created if absent.")
 @click.option("--credits", "granted", metavar="N", help="Grant the account N credits.")
 @click.option("--name", default="key", show_default=True, help="The name of the key.")
@@ -108,16 +115,16 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice([str(scope) for scope in Scope]),
-    help="Default: all but admin.",
+    help="What the key may do; repeatable. Default: all but admin.",
 )
-@click.option("--model", "models", multiple=True, help="Allow only these models.")
+@click.option("--model", "models", multiple=True, help="Allow only this model; repeatable. Default: all.")
 @click.option("--cap", metavar="N", help="Maximum credits that this key may spend in total.")
 @click.option("--daily-cap", metavar="N", help="Maximum credits that this key may spend per day (UTC).")
 @click.option("--in-flight-cap", metavar="N", help="Maximum credits that its unfinished tasks may hold together.")
 @click.option("--rate-per-minute", type=click.IntRange(1, MAX_REQUESTS_PER_MINUTE), help="Requests per minute.")
 @click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks that run at a time.")
 @click.option("--expires", metavar="DATE", help="When the key expires, ISO 8601.")
-@json_option
+@json_of("key, id, account")
 @with_settings
 def create(settings: Settings, account: str, granted: str | None, as_json: bool, **given: Any) -> None:
     """Create a key. Its value is shown only once."""
@@ -152,7 +159,7 @@ async def _grant(db: Database, settings: Settings, account: Account, amount: int
 
 @keys.command("list")
 @account_option
-@json_option
+@json_of("a list of id, name, shown, state, spent, caps and limits, expires, disabled")
 @with_settings
 def list_keys(settings: Settings, account: str, as_json: bool) -> None:
     """List an account's keys, without their values."""
@@ -190,7 +197,7 @@ def _date(moment_us: int | None) -> str | None:
     return None if moment_us is None else format_utc(moment_us)
 
 
-@keys.command("disable")
+@keys.command("disable", short_help="Disable a key, and those that it made.")
 @account_option
 @click.option(
     "--made-keys",
@@ -200,7 +207,7 @@ def _date(moment_us: int | None) -> str | None:
     help="What becomes of the keys that it made.",
 )
 @click.argument("key_id", metavar="KEY_ID")
-@json_option
+@json_of("id, account, disabled, ended_keys")
 @with_settings
 def disable(settings: Settings, account: str, made_keys: str, key_id: str, as_json: bool) -> None:
     """Disable a key by its id, which `keys list` shows, and the keys that it made. A running gateway refuses them
@@ -228,7 +235,11 @@ async def _find_account(db: Database, name: str) -> Account:
     return account
 
 
-@click.group("credits", invoke_without_command=True)
+@click.group(
+    "credits",
+    invoke_without_command=True,
+    epilog="Without a command it asks the gateway, with a key; grant and refund are the operator's, on the data folder",
+)
 @gateway_options
 @click.pass_context
 def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
@@ -253,7 +264,7 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
 @account_option
 @click.argument("text", metavar="CREDITS")
-@json_option
+@json_of("account, granted, available, each amount as credits, usd and nanos")
 @with_settings
 def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
     """Grant credits to an account; a negative number takes them back."""
@@ -276,7 +287,7 @@ def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
 @credit.command("refund")
 @click.argument("task_id", metavar="TASK")
 @click.option("--reason", default="refunded by the operator", show_default=True, help="Recorded with the refund.")
-@json_option
+@json_of("task_id, amount, refunded_before")
 @with_settings
 def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None:
     """Refund the whole charge of a task. A second time changes nothing and says so."""

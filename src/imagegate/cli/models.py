@@ -13,7 +13,7 @@ from imagegate.cli.client import open_client
 from imagegate.cli.options import GatewayOptions, gateway_options
 
 
-@click.command()
+@click.command(short_help="List models, what they accept and cost.")
 @click.argument("name", metavar="[MODEL]", required=False)
 @gateway_options
 def models(gateway: GatewayOptions, name: str | None) -> None:

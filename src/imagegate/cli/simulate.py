@@ -23,7 +23,7 @@ def _list_faults(ctx: click.Context, _: click.Parameter, requested: bool) -> Non
         ctx.exit()
 
 
-@click.command()
+@click.command(short_help="Simulate upstreams, to try failover with.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=9100, show_default=True, help="The port to listen on; 0 takes a free one.")
 @click.option("--latency", default="0", metavar="TIME", help="How long an image takes: 2, 1.5s, 300ms.")
