@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from imagegate.domain.money import format_for_people
 from tests.support.gateway import Gateway
 
 SMALL = ("--size", "816x816", "--quality", "low")
@@ -27,8 +28,9 @@ def test_generate_saves_an_image_of_the_exact_size_where_it_is_told(gateway: Gat
     with Image.open(target) as picture:
         assert (picture.size, picture.format) == ((816, 816), "PNG")
     quote = run_json(gateway, "quote", "a logo", *SMALL)
-    assert f"expected ${quote['expected']['usd']}" in done.stdout
-    assert f"charged ${quote['expected']['usd']} ({quote['expected']['credits']} credits)" in done.stdout
+    usd, credit = (format_for_people(quote["expected"][unit]) for unit in ("usd", "credits"))
+    assert f"expected ${usd} ({credit} credits)" in done.stdout
+    assert f"charged ${usd} ({credit} credits)" in done.stdout
     assert f"saved {target}" in done.stdout
 
 

@@ -87,6 +87,10 @@ def test_grants_are_exact_and_can_be_taken_back(place: Gateway) -> None:
     gateway = place
     gateway.run("keys", "create", "--account", "shop", "--credits", "68")
     assert "136 credits ($2)" in gateway.run("credits", "grant", "--account", "shop", "68").stdout
+    gateway.run("keys", "create", "--account", "round", "--credits", "500", "--cap", "100", "--daily-cap", "50")
+    assert "round has 750 credits ($11.0294)" in gateway.run("credits", "grant", "--account", "round", "250").stdout
+    assert "  cap=100  daily_cap=50" in gateway.run("keys", "list", "--account", "round").stdout
+    assert list_keys(gateway, "round")[0]["daily_cap"] == "50.000000024"  # exact for programs
     gateway.run("credits", "grant", "--account", "shop", "-68.5")
     assert "68 credits ($1)" in gateway.run("credits", "grant", "--account", "shop", "0.5").stdout
     refused = gateway.run("credits", "grant", "--account", "shop", "-68.1", check=False)
@@ -294,9 +298,10 @@ def test_doctor_says_what_is_amiss(used: Gateway, tmp_path: Path) -> None:
 
 
 def test_doctor_names_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
-    assert "lease_s" in run_failing(tmp_path, {"IMAGEGATE_LEASE_S": "0"})
-    assert "port" in run_failing(tmp_path, {"IMAGEGATE_PORT": "99999"})
-    assert "configuration" in run_failing(tmp_path, {"IMAGEGATE_WORKERS": "many"})
+    for name, value in (("LEASE_S", "0"), ("PORT", "99999"), ("WORKERS", "many")):
+        told = run_failing(tmp_path, {f"IMAGEGATE_{name}": value})
+        assert told.startswith(f"imagegate: IMAGEGATE_{name} is {value!r}: must be ")
+        assert told.count("\n") == 1
 
 
 def test_a_data_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `backup`, `check`, `doctor`)
 work on the data folder, also while a gateway runs, and `copy` while none does; commands of a customer (`generate`,
-`edit`, `quote`, `tasks`, `cancel`, `models`, `credits`, `mcp`) call a gateway over HTTP.
+`edit`, `quote`, `tasks`, `cancel`, `models`, `credits`, `webhooks`, `mcp`) call a gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _COMMANDS = {
     "models": "models:models",
     "credits": "accounts:credit",
     "keys": "accounts:keys",
+    "config": "config:config_group",
     "secret": "secret:secret",
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
@@ -36,6 +37,7 @@ _COMMANDS = {
     "check": "check:check",
     "doctor": "check:doctor",
     "health": "health:health",
+    "webhooks": "webhooks:webhooks",
     "simulate": "simulate:simulate",
 }
 

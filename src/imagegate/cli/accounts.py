@@ -17,7 +17,15 @@ from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_of, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.errors import InvalidRequest
-from imagegate.domain.money import Nanos, format_credits, format_usd, to_money
+from imagegate.domain.money import (
+    Nanos,
+    format_credits,
+    format_credits_for_people,
+    format_for_people,
+    format_usd,
+    format_usd_for_people,
+    to_money,
+)
 from imagegate.domain.time import US_PER_SECOND, format_utc
 from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
@@ -32,6 +40,8 @@ from imagegate.store.database import Database
 from imagegate.store.dialect import wall_clock
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
+
+_AMOUNTS = ("spent", "cap", "daily_cap", "in_flight_cap")  # of a key
 
 T = TypeVar("T")
 
@@ -172,7 +182,8 @@ def list_keys(settings: Settings, account: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo("  ".join(f"{name}={value}" for name, value in row.items() if value not in (None, "")))
+        shown = row | {name: format_for_people(row[name]) for name in _AMOUNTS if row[name] is not None}
+        click.echo("  ".join(f"{name}={value}" for name, value in shown.items() if value not in (None, "")))
 
 
 def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
@@ -254,11 +265,9 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
         click.echo(json.dumps(answer["data"]))
         return
     user = answer["data"]["user"]
-    exact = user["exact"]["remaining"]
-    click.echo(
-        f"left {exact['credits']} credits (${exact['usd']}), held {user['reserved_credits']} credits,"
-        f" used {user['used_credits']} credits"
-    )
+    left, usd = (format_for_people(user["exact"]["remaining"][unit]) for unit in ("credits", "usd"))
+    held, used = (format_for_people(str(user[name])) for name in ("reserved_credits", "used_credits"))
+    click.echo(f"left {left} credits (${usd}), held {held} credits, used {used} credits")
 
 
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
@@ -281,7 +290,8 @@ def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
         shown = {"account": account, "granted": to_money(nanos, rate), "available": to_money(owner.available, rate)}
         click.echo(msgspec.json.encode(shown).decode())
         return
-    click.echo(f"{account} has {format_credits(owner.available, rate)} credits (${format_usd(owner.available)})")
+    left = format_credits_for_people(owner.available, rate)
+    click.echo(f"{account} has {left} credits (${format_usd_for_people(owner.available)})")
 
 
 @credit.command("refund")
@@ -301,4 +311,5 @@ def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None
         click.echo(json.dumps({"task_id": task_id, "amount": amount, "refunded_before": before}))
         return
     outcome = f"was refunded before, on {_date(found.created)}" if before else "refunded"
-    click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {outcome}")
+    shown, usd = format_for_people(amount["credits"]), format_for_people(amount["usd"])
+    click.echo(f"{task_id}: {shown} credits (${usd}) {outcome}")

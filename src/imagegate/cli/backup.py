@@ -20,7 +20,7 @@ from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import installation_options, json_of, read_settings, storage_option, with_settings
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.money import format_usd
+from imagegate.domain.money import format_usd_for_people
 from imagegate.domain.time import format_utc
 from imagegate.flows.quote import make_quote
 from imagegate.settings import Settings, Storage
@@ -110,7 +110,7 @@ async def _price_quote(settings: Settings) -> str:
         model = next(name for name in runtime.catalog.names() if runtime.serves_model(name))
         anybody = ApiKey(id="", account_id="", name="", hint="", cap=None, daily_cap=None, created=0)
         quote = make_quote(runtime, ImageRequest(prompt="a red fox", model=model), anybody, runtime.clock())
-        return f"${format_usd(quote.expected.total)} for {model}"
+        return f"${format_usd_for_people(quote.expected.total)} for {model}"
     finally:
         await runtime.close()
 

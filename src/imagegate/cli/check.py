@@ -11,9 +11,11 @@ import click
 import msgspec
 
 from imagegate import __version__
-from imagegate.app import connect_database, public_origin
+from imagegate.app import connect_database, public_origin, read_configuration
 from imagegate.blobs import open_blobs
-from imagegate.catalog.load import load_catalog
+from imagegate.catalog.catalog import describe_price_blocks
+from imagegate.catalog.environment import models_sold_below_cost
+from imagegate.cli.config import describe_upstreams
 from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_of, with_settings
@@ -21,8 +23,9 @@ from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
-from imagegate.settings import RENAMED, Settings
+from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import installation
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
@@ -83,8 +86,8 @@ def doctor(settings: Settings, as_json: bool) -> None:
     require_database(settings)
     versions = {"imagegate": __version__, "Python": platform.python_version(), "SQLite": sqlite_version()}
     probes: list[tuple[str, Callable[[Settings], str]]] = [
-        ("catalog", _catalog),
         ("database", _database),
+        ("prices", _prices),
         ("secret", _secret),
         ("storage", _storage),
         ("folders", _folders),
@@ -93,6 +96,8 @@ def doctor(settings: Settings, as_json: bool) -> None:
         ("address", public_origin),
     ]
     found = [_Finding("settings", "warn", f"{old} is now called {RENAMED[old]}") for old in settings.old_names]
+    found += [_Finding("settings", "warn", warning) for warning in settings.warnings]
+    found += _configuration(settings)
     for name, probe in probes:
         try:
             found.append(_Finding(name, "ok", probe(settings)))
@@ -108,15 +113,32 @@ def doctor(settings: Settings, as_json: bool) -> None:
         raise Exit(FAILED)
 
 
+def _prices(settings: Settings) -> str:
+    catalog = read_configuration(settings).catalog
+    run_on_database(settings, lambda db: verify_price_blocks(db, catalog, wall_clock()))
+    return "; ".join(describe_price_blocks(catalog, wall_clock()))
+
+
 class _Finding(msgspec.Struct, frozen=True):
     name: str
     state: Literal["ok", "warn", "fail"]
     message: str
 
 
-def _catalog(settings: Settings) -> str:
-    book = load_catalog(settings.alias, settings.credit.price_files)
-    return f"{len(book.names())} models, prices of {book.price_block_at(wall_clock()).version}"
+def _configuration(settings: Settings) -> list[_Finding]:
+    """Prices, upstreams, their keys and routes, as `serve` would read them."""
+    try:
+        catalog, plan = read_configuration(settings)
+    except SettingsError as error:
+        return [_Finding("configuration", "fail", problem) for problem in error.problems]
+    version = catalog.price_block_at(wall_clock()).version
+    below_cost = models_sold_below_cost(catalog, version, plan.routes)
+    return [
+        _Finding("catalog", "ok", f"{len(catalog.names())} models"),
+        *(_Finding("catalog", "warn", f"{model} is sold below the cost of a route") for model in below_cost),
+        _Finding("upstreams", "ok", describe_upstreams(plan)),
+        *(_Finding("upstreams", "warn", warning) for warning in plan.warnings),
+    ]
 
 
 def _secret(settings: Settings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import click
 
 from imagegate.cli.exit_codes import FAILED, UNREACHABLE, USAGE, Exit, exit_code_for
 from imagegate.cli.options import KEY_VARIABLE, GatewayOptions, check_url
+from imagegate.domain.money import format_for_people
 from imagegate_client import (
     APIError,
     AuthenticationError,
@@ -170,3 +171,8 @@ def _check_key(key: str, source: str) -> str:
 def quote(path: Path) -> str:
     """As it is typed in a shell."""
     return shlex.quote(str(path))
+
+
+def format_amount(money: Mapping[str, str]) -> str:
+    """An amount of the API, which is exact, for people."""
+    return f"${format_for_people(money['usd'])} ({format_for_people(money['credits'])} credits)"

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
-from imagegate.cli.client import open_client
+from imagegate.cli.client import format_amount, open_client
 from imagegate.cli.exit_codes import USAGE, Exit, exit_code_for
 from imagegate.cli.options import GatewayOptions, check_task_id, gateway_options
 from imagegate.cli.output import check_writable, choose_format
 from imagegate.cli.purchase import buy, collect, nothing_bought
+from imagegate.domain.money import format_for_people
 from imagegate_client import APIError, Client, ConnectionFailedError, ImageOptions, Images, ImageSource
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,14 +77,12 @@ def _quote_text(answer: dict[str, Any]) -> str:
     lines = [head]
     for line in answer["lines"]:
         quantity = f"{line['quantity']['expected']:,} {line['unit']}s"
-        lines.append(f"  {line['item']:<20}{quantity:>20}  ${line['expected']['usd']}")
+        lines.append(f"  {line['item']:<20}{quantity:>20}  ${format_for_people(line['expected']['usd'])}")
     return "\n".join([*lines, _price_text(answer)])
 
 
 def _price_text(answer: dict[str, Any]) -> str:
-    expected, maximum = answer["expected"], answer["maximum"]
-    expected_text = f"expected ${expected['usd']} ({expected['credits']} credits)"
-    return f"{expected_text}, at most ${maximum['usd']} ({maximum['credits']} credits)"
+    return f"expected {format_amount(answer['expected'])}, at most {format_amount(answer['maximum'])}"
 
 
 def _output_option(command: F) -> F:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import click
 import msgspec
 
 from imagegate.cli.exit_codes import USAGE, Exit
-from imagegate.settings import Settings, load_settings
+from imagegate.settings import Settings, SettingsError, load_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 URL_VARIABLE, KEY_VARIABLE = "IMAGEGATE_URL", "IMAGEGATE_API_KEY"
@@ -28,7 +29,7 @@ def installation_options(command: F) -> F:
     """`--data DIR` and `--config FILE`."""
     command = click.option(
         "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(path_type=Path),
         metavar="FILE",
         envvar="IMAGEGATE_CONFIG",
         show_envvar=True,
@@ -177,4 +178,16 @@ def options_of_installation(settings: Settings, config: Path | None) -> str:
 
 
 def read_settings(config: Path | None, data: str | None, storage: str | None = None, **given: Any) -> Settings:
-    return load_settings(config, overrides={"data": data, "storage": storage, **given})
+    with options_exit_with_usage():
+        return load_settings(config, overrides={"data": data, "storage": storage, **given})
+
+
+@contextlib.contextmanager
+def options_exit_with_usage() -> Iterator[None]:
+    """An option that cannot be a setting is wrong usage; what else is wrong with settings is a failure."""
+    try:
+        yield
+    except SettingsError as error:
+        if error.problems[0].startswith("--"):
+            raise Exit(USAGE, f"imagegate: {error}") from error
+        raise

@@ -17,6 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from imagegate.cli.client import format_amount
 from imagegate.cli.exit_codes import FAILED, INTERRUPTED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions
 from imagegate.cli.output import describe_saved, files_there, format_of, suffixes_of
@@ -109,7 +110,7 @@ def _report(answer: Any, files: list[Path], extension: str, replaced: set[Path],
         click.echo(json.dumps({**answer, "files": [str(file) for file in files]}))
         return
     cost = answer["usage"]["cost"]
-    click.echo(f"charged ${cost['usd']} ({cost['credits']} credits) after {answer['duration']:.1f} s")
+    click.echo(f"charged {format_amount(cost)} after {answer['duration']:.1f} s")
     for file in files:
         click.echo(describe_saved(file, extension, replaced))
 

@@ -10,6 +10,7 @@ import click
 from imagegate.cli.client import open_client
 from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, task_id_argument
+from imagegate.domain.money import format_for_people
 
 
 @click.command(epilog="One task:  imagegate tasks task-unified-1795368471-lnm8po0d")
@@ -30,7 +31,8 @@ def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page
     click.echo(f"{'task':<34}{'model':<24}{'status':<12}{'images':>6}{'credits':>16}  created (UTC)")
     for row in answer["data"]:
         created = datetime.datetime.fromtimestamp(row["created_at"], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-        used, count = row.get("credits_used", ""), row["result_count"]
+        used = format_for_people(str(row["credits_used"])) if "credits_used" in row else ""
+        count = row["result_count"]
         click.echo(f"{row['id']:<34}{row['model']:<24}{row['status']:<12}{count:>6}{used:>16}  {created}")
     click.echo(f"{answer['total']} in all, page {answer['page']}")
 

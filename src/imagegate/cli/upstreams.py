@@ -24,7 +24,7 @@ from imagegate.cli.exit_codes import FAILED, REFUSED, USAGE, Exit
 from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest
-from imagegate.domain.money import format_usd
+from imagegate.domain.money import format_usd, format_usd_for_people
 from imagegate.domain.tasks import FailureKind
 from imagegate.domain.usage import Usage
 from imagegate.families import FAMILIES
@@ -139,7 +139,9 @@ async def _test_route(
 ) -> None:
     order, usage, cost = _cheapest_order(catalog, route)
     size = f"{order.size.width}x{order.size.height}"
-    say(f"{route.name}: one image, {size}, quality {order.quality or '-'}, expected cost ${format_usd(cost)}")
+    say(
+        f"{route.name}: one image, {size}, quality {order.quality or '-'}, expected cost ${format_usd_for_people(cost)}"
+    )
     started = time.monotonic()
     call = Call(attempt_id=f"att_test{int(time.time())}", order=order, expected=usage, model=route.upstream_model)
     try:

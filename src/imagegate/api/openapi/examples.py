@@ -301,18 +301,33 @@ DELIVERY = {
     "replays": 0,
     "attempts": [_ATTEMPT],
 }
+_TEST_TASK_ID = "task-unified-0-example1"
 TEST_DELIVERY = {
     **DELIVERY,
     "id": "evt_test_01kay5q7r2t5w8z1c4f7h0k3n6",
     "task_id": None,
-    "body": f'{{"created":{ENDED},"id":"evt_test_01kay5q7r2t5w8z1c4f7h0k3n6","object":"webhook.test"}}',
+    "body": f'{{"id":"{_TEST_TASK_ID}","status":"completed","test":true}}',
     "status": "waiting",
     "closed_at": None,
     "next_attempt_at": ENDED,
     "attempts": [],
 }
 DELIVERIES = _list(DELIVERY)
-WEBHOOK_TEST = {"created": CREATED, "id": "evt_test_01kay5q7r2t5w8z1c4f7h0k3n6", "object": "webhook.test"}
+_NOTHING = {"credits_reserved": 0, "credits_used": 0, "cost": {"credits": 0, "usd": 0}}
+WEBHOOK_TEST = {
+    **COMPLETED_TASK,
+    "id": _TEST_TASK_ID,
+    "results": [RESULT_URL.replace(TASK_ID, _TEST_TASK_ID)],
+    "usage": {
+        **COMPLETED_TASK["usage"],
+        **_NOTHING,
+        "tokens": dict.fromkeys(COMPLETED_TASK["usage"]["tokens"], 0),
+        "source": "formula",
+    },
+    "billing": {**COMPLETED_TASK["billing"], "reserved_credits": 0, "charged_credits": 0},
+    "duration": 0,
+    "test": True,
+}
 SECRET = {
     "object": "webhook.secret",
     "secret": "whsec_" + "AbCd" * 10 + "AbA=",  # an example's secret signs nothing
