@@ -18,7 +18,7 @@ DEFAULT_PORT = 8765
 MAX_WAIT_S = 3600
 
 
-@click.command()
+@click.command(short_help="Serve image tools to a model (MCP).")
 @target_options
 @click.option("--cap", metavar="CREDITS", help="What all calls together may cost at most (default: no cap).")
 @click.option(
