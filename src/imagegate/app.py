@@ -38,6 +38,7 @@ from imagegate.catalog.schema import OpenAIName
 from imagegate.concurrency import OutgoingNews
 from imagegate.disk import DiskWriter
 from imagegate.domain.assets import blob_key
+from imagegate.domain.bounds import Problems
 from imagegate.domain.errors import NotFound
 from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
@@ -118,6 +119,16 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
     if migrate:
         database.migrate()
     return database
+
+
+def check_places(settings: Settings) -> None:
+    """SettingsError where the database or the storage of images cannot be such a place. Nothing is opened or made."""
+    try:
+        _create_engine(settings)
+    except DatabaseUnusable as error:
+        raise SettingsError(str(error)) from error
+    if settings.blob_dir is None:
+        open_blobs(settings)
 
 
 async def open_runtime(
@@ -218,9 +229,14 @@ class Configuration(NamedTuple):
 
 
 def read_configuration(settings: Settings) -> Configuration:
-    """SettingsError says what is invalid."""
-    catalog = load_configured_catalog(settings)
-    return Configuration(catalog, plan_configured(settings, catalog))
+    """SettingsError says all that is invalid."""
+    problems = Problems()
+    with problems.collect():
+        catalog = load_configured_catalog(settings)
+    with problems.collect():
+        plan = plan_configured(settings, load_catalog() if problems.found else catalog)
+    problems.raise_as(SettingsError)
+    return Configuration(catalog, plan)
 
 
 def _settings_error(settings: Settings, error: CatalogError) -> SettingsError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model, ModelPrice, OpenAIName, PriceBlock, TokenRates
-from imagegate.domain.bounds import ConfigurationError
+from imagegate.domain.bounds import ConfigurationError, suggest
 from imagegate.domain.money import format_decimal, parse_decimal
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND, format_minute
@@ -36,15 +37,24 @@ class Catalog:
         self.blocks = {block.version: block for block in sorted(blocks, key=lambda block: block.effective_from)}
         self.block_files = block_files
         self._rows = {(block.version, row.model): row for block in blocks for row in block.price}
-        self._check()
+        self._check(Counter(alias.name for alias in aliases))
 
-    def _check(self) -> None:
+    def _check(self, names: Counter[str]) -> None:
+        problems = []
         for alias in self.aliases.values():
-            if alias.row not in self.models or alias.name in self.models:
-                raise CatalogError(f"alias {alias.name!r}: its row must be a model and its name must be new")
+            label = f"[[alias]] {alias.name!r}"
+            if alias.row not in self.models:
+                problems.append(
+                    f"{label}: row is {alias.row!r}: there is no such model{suggest(alias.row, self.models)}"
+                )
+            if alias.name in self.models or names[alias.name] > 1:
+                problems.append(f"{label}: a model or another alias has this name")
         for name in self.openai_names.values():
             if name.row not in self.models:
-                raise CatalogError(f"OpenAI's name {name.name!r}: {name.row!r} is not a model")
+                hint = suggest(name.row, self.models)
+                problems.append(f"openai_models has '{name.name}={name.row}': there is no model {name.row!r}{hint}")
+        if problems:
+            raise CatalogError(*problems)
         for row in self._rows.values():
             if (row.per_1k_tokens is None) == (row.per_image_nanos is None):
                 raise CatalogError(f"price of {row.model!r}: give either per_1k_tokens or per_image_nanos")

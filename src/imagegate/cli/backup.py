@@ -81,7 +81,7 @@ def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -
     except BackupError as error:
         raise Exit(FAILED, f"imagegate: {error}") from error
     if broken:
-        report(broken)
+        click.echo(msgspec.json.encode({"broken": broken}).decode()) if as_json else report(broken)
         raise Exit(FAILED)
     _print(
         manifest, f"{folder} is good: all invariants hold, every image is there, a quote is {price}", as_json=as_json
@@ -147,11 +147,18 @@ def _print(manifest: Manifest, text: str, *, as_json: bool) -> None:
 @click.option("--from-storage", default="", metavar="URL", help="Its images, where they are not in DATA/blobs.")
 @click.option("--to", "target", metavar="DATA|URL", help="Default: what --data and the settings name.")
 @storage_option
+@json_option
 @installation_options
 def copy(
-    origin: str, from_storage: str, target: str | None, storage: str | None, data: str | None, config: Path | None
+    origin: str,
+    from_storage: str,
+    target: str | None,
+    storage: str | None,
+    as_json: bool,
+    data: str | None,
+    config: Path | None,
 ) -> None:
-    """Copy an installation that nobody serves to a place where nothing is yet.
+    """Copy an installation that nobody serves to a place where nothing is yet, and check the copy.
 
     Links, keys and sessions stay valid. The source is not changed. With PostgreSQL stop every process first: nothing
     that is acknowledged meanwhile is copied.
@@ -166,10 +173,15 @@ def copy(
     require_database(source, "--from")
     copied = asyncio.run(copy_installation(source, settings))
     broken = asyncio.run(find_all_violations(settings, deep=True, clock=_before_everything))
-    report(broken)
+    if as_json:
+        found = {"data": str(settings.data_dir), "images": copied.number, "image_bytes": copied.bytes, "broken": broken}
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        report(broken)
     if broken:
         raise Exit(FAILED)
-    click.echo(f"copied to {settings.data_dir}: {copied.number} images of {copied.bytes / 1e6:.1f} MB")
+    if not as_json:
+        click.echo(f"copied to {settings.data_dir}: {copied.number} images of {copied.bytes / 1e6:.1f} MB")
 
 
 def _settings_of(origin: str, storage: str) -> Settings:

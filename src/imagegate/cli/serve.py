@@ -7,7 +7,6 @@ import contextlib
 import functools
 import gc
 import logging
-import shlex
 import signal
 import socket
 import sys
@@ -35,14 +34,14 @@ from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
-from imagegate.cli.options import installation_options, read_settings, storage_option
+from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
-from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
-from imagegate.security.origins import WILDCARD_HOSTS
+from imagegate.security.origins import WILDCARD_HOSTS, listen_url
 from imagegate.security.variables import read_variable
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import acts, integrity
@@ -86,10 +85,9 @@ def serve(
         if settings.server.port not in (0, bound.port):
             click.echo(f"port {settings.server.port} is in use, using {bound.port}")
         reload_settings = functools.partial(read_settings, config, data, storage)
-        given = {"data": data, "config": config}
-        place = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items() if value)
         settings = msgspec.structs.replace(settings, server=bound)
-        runner.run(_serve(settings, configuration, listener, reload_settings, place))
+        options = options_of_installation(settings, config)
+        runner.run(_serve(settings, configuration, listener, reload_settings, options))
 
 
 def configure_process_log(settings: Settings, configuration: Configuration) -> None:
@@ -109,13 +107,14 @@ async def _serve(
     configuration: Configuration,
     listener: socket.socket,
     reload_settings: Callable[[], Settings],
-    place: str,
+    options: str,
 ) -> None:
-    """`place`: the options that lead other commands to the same installation."""
+    """`options`: what other commands need to find this installation."""
     async with open_process(settings, configuration, reload_settings) as runtime:
         key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
-        (settings.data_dir / "address").write_text(runtime.origin)
-        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key, place))
+        # Not where links begin: the command line is on this machine, which the public name may not lead to.
+        (settings.data_dir / "address").write_text(listen_url(settings.server.host, settings.server.port))
+        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key, options))
         _page_link_file(runtime).unlink(missing_ok=True)
 
 
@@ -188,7 +187,7 @@ async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | No
     return integrity_check
 
 
-def _print_greeting(runtime: Runtime, key: str | None, place: str) -> None:
+def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
     if not runtime.carries_out_tasks:
         others = "`imagegate worker`" if runtime.db.engine.shared else "a gateway with workers is started"
@@ -212,7 +211,9 @@ def _print_greeting(runtime: Runtime, key: str | None, place: str) -> None:
             err=True,
         )
     if key is None:
-        click.echo(f"create a key with: imagegate keys create --account NAME --credits N{place}")
+        if runtime.is_loopback_only:
+            click.echo(f"the account {DEMO_ACCOUNT} is closed: no demo key, and no sign-in by a link")
+        click.echo(f"create a key with: imagegate keys create --account NAME --credits N{options}")
         return
     click.echo(f"API key with demo credits: {key}")
     _print_page_link(runtime)

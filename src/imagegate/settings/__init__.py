@@ -19,7 +19,7 @@ from imagegate.settings.groups import (
     Work,
 )
 from imagegate.settings.kinds import OBJECT_SCHEMES
-from imagegate.settings.reading import load_settings, read_option
+from imagegate.settings.reading import examine_settings, load_settings, read_option
 
 __all__ = [
     "ENV_PREFIX",
@@ -37,6 +37,7 @@ __all__ = [
     "SettingsError",
     "Storage",
     "Work",
+    "examine_settings",
     "load_settings",
     "read_option",
 ]

@@ -55,6 +55,16 @@ def load_settings(
     file: Path | None = None, env: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
 ) -> Settings:
     """Read all sources. `overrides` holds command-line values by field name. SettingsError says what is wrong."""
+    settings, problems = examine_settings(file, env, overrides)
+    if problems:
+        raise SettingsError(*problems)
+    return settings
+
+
+def examine_settings(
+    file: Path | None = None, env: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
+) -> tuple[Settings, list[str]]:
+    """All that is usable, with defaults in place of the rest, and what is wrong with that."""
     problems, name = Problems(), "" if file is None else str(file)
     tree: dict[str, Any] = {}
     with problems.collect():
@@ -85,9 +95,7 @@ def load_settings(
         **groups, **tables, old_names=tuple(sorted(old_names)), file=name, warnings=tuple(dict.fromkeys(warnings))
     )
     problems.found += _contradictions(settings)
-    problems.found.sort(key=lambda text: not text.startswith("--"))  # what was typed last comes first
-    problems.raise_as(SettingsError)
-    return settings
+    return settings, sorted(problems.found, key=lambda text: not text.startswith("--"))  # what was typed comes first
 
 
 def read_option(field: str, value: Any) -> Any:

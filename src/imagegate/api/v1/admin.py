@@ -15,7 +15,7 @@ from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
-from imagegate.api.validation import not_blank
+from imagegate.api.validation import not_blank, one_line
 from imagegate.api_docs.schema import (
     ACCOUNT_ID_PATTERN,
     CREDITS_PATTERN,
@@ -29,11 +29,12 @@ from imagegate.api_docs.schema import (
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, NewKey, Scope
 from imagegate.domain.audit import Action, Actor
-from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.money import Money, to_money
 from imagegate.domain.pages import Position
 from imagegate.flows import closing
 from imagegate.flows.accounts import create_key, open_account
 from imagegate.flows.audit import write_act
+from imagegate.flows.fields import parse_grant
 from imagegate.flows.refunds import refund
 from imagegate.flows.views.accounts import AccountView, AuditView, account_view, audit_view
 from imagegate.flows.views.margin import (
@@ -69,7 +70,7 @@ AccountIdPath = Annotated[
 class AccountBody(msgspec.Struct, kw_only=True):
     """An account that is created where it does not exist."""
 
-    name: Annotated[str, not_blank(100)]
+    name: Annotated[str, one_line()]
     with_key: Annotated[bool, doc("Also create a key")] = False
 
 
@@ -109,7 +110,7 @@ class RefundBody(msgspec.Struct, kw_only=True):
     """The task and the reason, which only operators see."""
 
     task_id: TaskIdText
-    reason: Annotated[str, not_blank(500)]
+    reason: Annotated[str, not_blank()]
 
 
 class RefundView(msgspec.Struct, kw_only=True):
@@ -222,7 +223,8 @@ async def create_grant(
         doc("Makes a repeat safe: the same grant is booked once", examples=["grant-2026-11"]),
     ],
 ) -> Response[GrantView]:
-    amount, account_id = _parse_amount(runtime, data.credits), _storable(data.account_id)
+    account_id = _storable(data.account_id)
+    amount = parse_grant("credits", data.credits, runtime.credits_per_usd)
     ref = f"grant:{_operation_key(key, idempotency_key)}"
     match await write_act(runtime.db, acts.grant_once, account_id, amount, ref, actor):
         case GrantEntry() as granted:
@@ -352,13 +354,3 @@ async def get_margin(
 def _operation_key(key: ApiKey, idempotency_key: str) -> str:
     """Two operators may choose the same Idempotency-Key: it counts within the operator's account."""
     return "api:" + hashlib.sha256(f"{key.account_id}:{idempotency_key}".encode()).hexdigest()
-
-
-def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
-    try:
-        amount = parse_credits(str(given), runtime.credits_per_usd)
-    except ValueError as error:
-        raise errors.InvalidRequest(str(error)[:300], param="credits") from error
-    if amount == 0:
-        raise errors.InvalidRequest("credits must not be 0", param="credits")
-    return amount
