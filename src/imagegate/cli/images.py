@@ -74,7 +74,8 @@ def _quote_text(answer: dict[str, Any]) -> str:
     lines = [head]
     for line in answer["lines"]:
         quantity = f"{line['quantity']['expected']:,} {line['unit']}s"
-        lines.append(f"  {line['item']:<20}{quantity:>20}  ${format_for_people(line['expected']['usd'])}")
+        usd, exact = format_for_people(line["expected"]["usd"]), line["expected"]["nanos"]
+        lines.append(f"  {line['item']:<20}{quantity:>20}  {'<$0.0001' if usd == '0' != exact else f'${usd}'}")
     return "\n".join([*lines, _price_text(answer)])
 
 

@@ -223,8 +223,7 @@ async def create_grant(
         doc("Makes a repeat safe: the same grant is booked once", examples=["grant-2026-11"]),
     ],
 ) -> Response[GrantView]:
-    account_id = _storable(data.account_id)
-    amount = parse_grant("credits", data.credits, runtime.credits_per_usd)
+    amount, account_id = parse_grant("credits", data.credits, runtime.credits_per_usd), _storable(data.account_id)
     ref = f"grant:{_operation_key(key, idempotency_key)}"
     match await write_act(runtime.db, acts.grant_once, account_id, amount, ref, actor):
         case GrantEntry() as granted:
