@@ -17,6 +17,7 @@ from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
+from imagegate.domain.bounds import suggest
 from imagegate.domain.errors import AccountClosed, InvalidRequest
 from imagegate.domain.money import (
     Nanos,
@@ -286,11 +287,10 @@ def delete(settings: Settings, account: str, made_keys: str, as_json: bool, key_
 
 
 async def find_account(db: Database, name: str) -> Account:
-    """The account of this name; the command ends where there is none, with the names that are like it."""
+    """The account of this name; the command ends where there is none, with the name that is most like it."""
     account = None if "\0" in name else await db.read(accounts.find_account_by_name, name)
     if account is None:
-        like = difflib.get_close_matches(name, await db.read_report(accounts.list_names, _MAX_NAMES))
-        hint = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+        hint = suggest(name, await db.read_report(accounts.list_names, _MAX_NAMES))
         raise Exit(FAILED, f"imagegate: no account is named {name!r}{hint}")
     return account
 
