@@ -190,6 +190,8 @@ def open_database(database_url: str) -> Iterator[OpenDatabase]:
 
 @pytest.fixture(scope="module")
 def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """The real program, serving from a new data folder with the settings that the module names as `GATEWAY_ENV`."""
-    with Gateway(tmp_path_factory.mktemp("gateway"), env=getattr(request.module, "GATEWAY_ENV", {})) as served:
+    """The real program, serving from a new data folder with the settings that the module names as `GATEWAY_ENV`,
+    and the options `GATEWAY_OPTIONS`."""
+    options, env = (getattr(request.module, name, ()) for name in ("GATEWAY_OPTIONS", "GATEWAY_ENV"))
+    with Gateway(tmp_path_factory.mktemp("gateway"), *options, env=dict(env)) as served:
         yield served

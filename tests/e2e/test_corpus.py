@@ -153,7 +153,7 @@ def test_f11_the_corpus_as_uploads(
 
     accepted: list[str] = []
     with (
-        StandaloneGateway(tmp_path, env={**ENV, "IMAGEGATE_WORKERS": "0", "IMAGEGATE_SWEEP_S": "3600"}) as gateway,
+        StandaloneGateway(tmp_path, "--no-workers", env={**ENV, "IMAGEGATE_SWEEP_S": "3600"}) as gateway,
         gateway.client() as client,
     ):
         names = [name for name, path in files.items() if path.stat().st_size <= most_bytes]

@@ -118,7 +118,7 @@ def test_tsk_9_tasks_that_can_finish_in_time_do(tmp_path: Path) -> None:
 
 def test_s2_3_wait_at_sigterm_returns_the_task_as_it_is(tmp_path: Path) -> None:
     """A create and a query both wait. The task exists: a status other than 200 would say that it does not."""
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway:
+    with Gateway(tmp_path, "--no-workers") as gateway:
         with gateway.client() as client, concurrent.futures.ThreadPoolExecutor(2) as clients:
             task = parse_response(client.post(CREATE, json=QUICK))["id"]
             waiting = [

@@ -92,8 +92,6 @@ def test_a_worker_is_refused_on_a_database_that_cannot_be_shared(tmp_path: Path)
         Worker(tmp_path).start()
     assert refused.value.code == 1
     assert not (tmp_path / "imagegate.db").exists()
-    with pytest.raises(GatewayExited, match="would carry out nothing"):
-        Worker(tmp_path, env={"IMAGEGATE_DATABASE": "postgresql://nowhere/x", "IMAGEGATE_WORKERS": "0"}).start()
 
 
 def test_what_happens_at_one_process_is_known_at_the_others_without_a_poll(

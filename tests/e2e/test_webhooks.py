@@ -33,7 +33,6 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WAITS = [0.1, 0.2, 0.4]
 TIMEOUT_S = 1.0
 ENV = {"IMAGEGATE_WEBHOOK_RETRY_S": "0.1,0.2,0.4", "IMAGEGATE_WEBHOOK_TIMEOUT_S": "1", "IMAGEGATE_LOG_LEVEL": "warning"}
-CANCEL_ENV = {**ENV, "IMAGEGATE_WORKERS": "0"}
 
 
 def _failing_first(times: int) -> Reply:
@@ -348,11 +347,12 @@ def test_s7_allow_list_without_an_entry_nobody_is_dialled(client: httpx.Client, 
 
 def test_s7_every_attempt_is_judged_anew(receiver: Receiver, tmp_path: Path) -> None:
     """The URL is checked at every attempt: an older task is not delivered where its URL is no longer allowed."""
-    gateway = Gateway(tmp_path / "data", *receiver.egress_options, env={**CANCEL_ENV, **trust_environment(tmp_path)})
+    env = {**ENV, **trust_environment(tmp_path)}
+    gateway = Gateway(tmp_path / "data", "--no-workers", *receiver.egress_options, env=env)
     before = len(receiver.requests("204"))
     with gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))
-    gateway.options = ()
+    gateway.options = ("--no-workers",)
     with gateway, gateway.client() as client:
         parse_response(client.post(f"/v1/tasks/{task['id']}/cancel"))
         delivery = delivery_of(client, f"evt_{task['id']}")
@@ -443,9 +443,12 @@ def test_s12_deliveries_have_pages_and_show_nobody_elses(
 
 def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -> None:
     """C15, overdue: the webhook that says failed already shows the hold released and nothing used."""
-    env = {**CANCEL_ENV, "IMAGEGATE_DEADLINE_S": "0.5", "IMAGEGATE_SWEEP_S": "0.2", **trust_environment(tmp_path)}
+    env = {**ENV, "IMAGEGATE_DEADLINE_S": "0.5", "IMAGEGATE_SWEEP_S": "0.2", **trust_environment(tmp_path)}
     before = len(receiver.requests("204"))
-    with Gateway(tmp_path / "data", *receiver.egress_options, env=env) as gateway, gateway.client() as client:
+    with (
+        Gateway(tmp_path / "data", "--no-workers", *receiver.egress_options, env=env) as gateway,
+        gateway.client() as client,
+    ):
         task = create(client, receiver.url("204"))
         request = receiver.wait("204", before + 1)[-1]
         body = verify(request, secret(client))
@@ -481,8 +484,8 @@ def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tm
 
 def test_s5_5_nothing_bought_ends_at_once_and_is_told(receiver: Receiver, tmp_path: Path) -> None:
     """Section 5.5 without workers: a waiting task is cancelled for certain, and its webhook says so."""
-    env = {**CANCEL_ENV, **trust_environment(tmp_path)}
-    gateway = Gateway(tmp_path / "data", *receiver.egress_options, env=env)
+    env = {**ENV, **trust_environment(tmp_path)}
+    gateway = Gateway(tmp_path / "data", "--no-workers", *receiver.egress_options, env=env)
     before = len(receiver.requests("204"))
     with gateway, gateway.client() as client:
         task = create(client, receiver.url("204"))

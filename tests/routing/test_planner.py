@@ -172,8 +172,8 @@ def test_trials_go_first_to_tasks_that_would_not_buy_twice() -> None:
 @pytest.mark.parametrize(
     ("rows", "routes", "message"),
     [
-        ([], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1")], "no such upstream"),
-        (["a"], [RouteConfig(model="dall-e-3", upstream="a", cost_per_image="1")], "no such model"),
+        ([], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1")], "there is no upstream 'a'"),
+        (["a"], [RouteConfig(model="dall-e-3", upstream="a", cost_per_image="1")], "there is no model 'dall-e-3'"),
         (["a"], [RouteConfig(model="gpt-image-2", upstream="a")], "its cost is missing"),
         (["a"], [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="-1")], "not a plain amount"),
         (
@@ -181,8 +181,7 @@ def test_trials_go_first_to_tasks_that_would_not_buy_twice() -> None:
             [RouteConfig(model="gpt-image-2", upstream="a", cost_per_image="1", cost_per_million=LIST_COST)],
             "not both",
         ),
-        (["a", "a"], [], "two upstreams"),
-        (["A b"], [], "a name has"),
+        (["a", "a"], [], "2 have this name"),
     ],
 )
 def test_rows_that_do_not_fit_together_are_refused(rows: list[str], routes: list[RouteConfig], message: str) -> None:
@@ -196,7 +195,7 @@ def test_an_unknown_dialect_and_a_wrong_override_are_named() -> None:
         UpstreamConfig(name="a", protocol="openai", dialect="nobody"),
         UpstreamConfig(name="a", protocol="openai", override={"max_n": "many"}),
     ):
-        with pytest.raises(CatalogError, match="upstream 'a'"):
+        with pytest.raises(CatalogError, match=r"\[\[upstream\]\] 'a'"):
             RouteTable([row], [], [])
 
 

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import imagegate.web
+from imagegate.domain.money import format_for_people
 from tests.support.gateway import Gateway
 from tests.web.browser import accessibility_violations, open_page
 
@@ -92,7 +93,9 @@ def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> No
     for price in httpx.get(f"{gateway.url}/v1/pricing", timeout=60).json()["data"]:
         page = httpx.get(f"{gateway.url}/models/{price['model']}", timeout=60).text
         for rate in {**price.get("per_1k_tokens", {}), **price.get("per_image", {})}.values():
-            assert f"${rate['usd']}</td>" in page, (price["model"], rate)
+            exact = f"{rate['usd']} USD, {rate['credits']}"
+            assert f'title="{exact}">${format_for_people(rate["usd"])}</td>' in page, (price["model"], rate)
+            assert f">{format_for_people(rate['credits'])}</td>" in page, (price["model"], rate)
         assert price["range"]["min"]["usd"] in page
         assert price["range"]["max"]["usd"] in page
 

@@ -2,63 +2,74 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
+import difflib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
-from imagegate.app import open_database
+from imagegate.catalog.load import load_catalog
+from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
-from imagegate.domain.money import Nanos, format_credits, format_usd, parse_credits
+from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.money import (
+    Nanos,
+    format_credits,
+    format_credits_for_people,
+    format_for_people,
+    format_usd,
+    format_usd_for_people,
+    to_money,
+)
 from imagegate.domain.time import US_PER_SECOND, format_utc
 from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
+from imagegate.flows.fields import check_expiry, check_models, check_name, check_reason, parse_cap, parse_grant
 from imagegate.flows.refunds import refund as give_back
 from imagegate.flows.secret_check import open_verified_keyring
-from imagegate.logging import configure_logging
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
 from imagegate.store.acts import KeysEnded
 from imagegate.store.database import Database
+from imagegate.store.dialect import wall_clock
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
+
+_AMOUNTS = ("spent", "cap", "daily_cap", "in_flight_cap")  # of a key
 
 T = TypeVar("T")
 
 
-def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the database of the installation; a gateway may be running on it. Acts are logged to stderr."""
-    configure_logging(settings.server.log_level, settings.server.log_format)
-
-    async def run() -> T:
-        database = open_database(settings)
-        try:
-            return await work(database)
-        finally:
-            database.close()
-
-    return asyncio.run(run())
+def _checked(option: str, given: object, check: Callable[[str], T]) -> T:
+    """What the rules that HTTP applies too make of the value of an option; where they refuse it, the command ends."""
+    try:
+        return check(option)
+    except InvalidRequest as error:
+        rule = error.message.removeprefix(error.param or option).removeprefix(":").strip()
+        raise Exit(USAGE, f"imagegate: {option} is {given!r}: {rule}") from error
 
 
-def _parse_credits(settings: Settings, text: str | None) -> Nanos | None:
+def _parse_cap(settings: Settings, option: str, text: str | None) -> Nanos | None:
     if text is None:
         return None
-    try:
-        return parse_credits(text, settings.credit.credits_per_usd)
-    except ValueError as error:
-        raise Exit(USAGE, f"imagegate: {error}") from error
+    nanos = _checked(option, text, lambda field: parse_cap(field, text, settings.credit.credits_per_usd))
+    if nanos == 0:
+        raise Exit(USAGE, f"imagegate: {option} is {text!r}: must be more than 0; without the option there is no cap")
+    return nanos
 
 
-def _parse_cap(settings: Settings, text: str | None) -> Nanos | None:
-    nanos = _parse_credits(settings, text)
-    if nanos is not None and nanos < 0:
-        raise Exit(USAGE, "imagegate: a cap cannot be negative")
+def _parse_first_grant(settings: Settings, text: str | None) -> Nanos | None:
+    if text is None:
+        return None
+    nanos = _checked("--credits", text, lambda field: parse_grant(field, text, settings.credit.credits_per_usd))
+    if nanos < 0:
+        raise Exit(USAGE, f"imagegate: --credits is {text!r}: must be more than 0; credits grant takes credits back")
     return nanos
 
 
@@ -68,8 +79,28 @@ def _parse_expiry(text: str | None) -> int | None:
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise Exit(USAGE, "imagegate: --expires takes a date such as 2027-01-31 or 2027-01-31T12:00+09:00") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp() * US_PER_SECOND)
+        example = "2027-01-31 or 2027-01-31T12:00+09:00"
+        raise Exit(USAGE, f"imagegate: --expires is {text!r}: must be a date such as {example}") from error
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+    expires = int(seconds * US_PER_SECOND)
+    return _checked("--expires", text, lambda field: check_expiry(field, expires, wall_clock(), "date"))
+
+
+def _check_models(settings: Settings, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    if not names:
+        return None
+    catalog = load_catalog(settings.alias, settings.credit.price_files)
+    for name in names:
+        near = difflib.get_close_matches(name, catalog.names(), cutoff=0.5)
+        hint = f"must be a model, such as {', '.join(near or catalog.names())}"
+        try:
+            check_models("--model", [name], catalog)
+        except InvalidRequest as error:
+            raise Exit(USAGE, f"imagegate: --model is {name!r}: {hint}") from error
+    return check_models("--model", names, catalog)
+
+
+account_option = click.option("--account", required=True, metavar="NAME", help="The name of the account.")
 
 
 @click.group()
@@ -78,7 +109,7 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--account", required=True, help="The account's name; it is created if absent.")
+@click.option("--account", required=True, metavar="NAME", help="The account's name; it is created if absent.")
 @click.option("--credits", "granted", metavar="N", help="Grant the account N credits.")
 @click.option("--name", default="key", show_default=True, help="The name of the key.")
 @click.option(
@@ -99,33 +130,38 @@ def keys() -> None:
 @with_settings
 def create(settings: Settings, account: str, granted: str | None, as_json: bool, **given: Any) -> None:
     """Create a key. Its value is shown only once."""
-    amount = _parse_credits(settings, granted)
+    _checked("--account", account, lambda field: check_name(field, account))
+    _checked("--name", given["name"], lambda field: check_name(field, given["name"]))
+    amount = _parse_first_grant(settings, granted)
     caps: dict[str, Any] = {
-        name: _parse_cap(settings, given.pop(name)) for name in ("cap", "daily_cap", "in_flight_cap")
+        name: _parse_cap(settings, f"--{name.replace('_', '-')}", given.pop(name))
+        for name in ("cap", "daily_cap", "in_flight_cap")
     }
     scopes = tuple(map(Scope, given.pop("scopes"))) or CUSTOMER_SCOPES
-    models, expires = given.pop("models") or None, _parse_expiry(given.pop("expires"))
+    models, expires = _check_models(settings, given.pop("models")), _parse_expiry(given.pop("expires"))
     new, actor = NewKey(scopes=scopes, models=models, expires=expires, **caps, **given), command_line_actor()
 
     async def work(db: Database) -> tuple[str, ApiKey]:
+        keyring = await open_verified_keyring(db, settings.data_dir)  # first: without it nothing is made
         owner = await open_account(db, account, actor)
         if amount is not None:
-            await _grant(db, owner, amount)
-        keyring = await open_verified_keyring(db, settings.data_dir)
+            await _grant(db, settings, owner, amount, str(granted))
         return await create_key(db, keyring, owner.id, new, actor)
 
     value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)
 
 
-async def _grant(db: Database, account: Account, amount: int) -> None:
+async def _grant(db: Database, settings: Settings, account: Account, amount: int, text: str) -> None:
     if isinstance(await grant_credits(db, account, amount, command_line_actor()), GrantRefused):
-        raise Exit(FAILED, "imagegate: the balance of the account is less than that")
+        left = format_credits(account.available, settings.credit.credits_per_usd)
+        what = "cannot be taken back" if amount < 0 else "more are too many"
+        raise Exit(FAILED, f"imagegate: {account.name} has {left} credits: {text.strip().lstrip('+-')} {what}")
 
 
 @keys.command("list")
-@click.option("--account", required=True)
-@click.option("--json", "as_json", is_flag=True)
+@account_option
+@json_option
 @with_settings
 def list_keys(settings: Settings, account: str, as_json: bool) -> None:
     """List an account's keys, without their values."""
@@ -138,7 +174,8 @@ def list_keys(settings: Settings, account: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo("  ".join(f"{name}={value}" for name, value in row.items() if value not in (None, "")))
+        shown = row | {name: format_for_people(row[name]) for name in _AMOUNTS if row[name] is not None}
+        click.echo("  ".join(f"{name}={value}" for name, value in shown.items() if value not in (None, "")))
 
 
 def _key_row(key: ApiKey, settings: Settings) -> dict[str, Any]:
@@ -164,7 +201,7 @@ def _date(moment_us: int | None) -> str | None:
 
 
 @keys.command("disable")
-@click.option("--account", required=True)
+@account_option
 @click.option(
     "--made-keys",
     type=click.Choice(["end", "keep"]),
@@ -172,10 +209,12 @@ def _date(moment_us: int | None) -> str | None:
     show_default=True,
     help="What becomes of the keys that it made.",
 )
-@click.argument("key_id")
+@click.argument("key_id", metavar="KEY_ID")
+@json_option
 @with_settings
-def disable(settings: Settings, account: str, made_keys: str, key_id: str) -> None:
-    """Disable a key by its id, and the keys that it made. A running gateway refuses them within seconds."""
+def disable(settings: Settings, account: str, made_keys: str, key_id: str, as_json: bool) -> None:
+    """Disable a key by its id, which `keys list` shows, and the keys that it made. A running gateway refuses them
+    within seconds."""
 
     async def work(db: Database) -> KeysEnded | None:
         owner = await _find_account(db, account)
@@ -184,7 +223,11 @@ def disable(settings: Settings, account: str, made_keys: str, key_id: str) -> No
     ended = run_on_database(settings, work)
     if ended is None:
         raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
-    for one in (key_id, *(key.id for key in ended.made_keys)):
+    made = [key.id for key in ended.made_keys]
+    if as_json:
+        click.echo(json.dumps({"id": key_id, "account": account, "disabled": True, "ended_keys": made}))
+        return
+    for one in (key_id, *made):
         click.echo(f"{one} is disabled")
 
 
@@ -210,29 +253,33 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
         click.echo(json.dumps(answer["data"]))
         return
     user = answer["data"]["user"]
-    exact = user["exact"]["remaining"]
-    click.echo(
-        f"left {exact['credits']} credits (${exact['usd']}), held {user['reserved_credits']} credits,"
-        f" used {user['used_credits']} credits"
-    )
+    left, usd = (format_for_people(user["exact"]["remaining"][unit]) for unit in ("credits", "usd"))
+    held, used = (format_for_people(str(user[name])) for name in ("reserved_credits", "used_credits"))
+    click.echo(f"left {left} credits (${usd}), held {held} credits, used {used} credits")
 
 
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
-@click.option("--account", required=True)
-@click.argument("amount", metavar="CREDITS")
+@account_option
+@click.argument("text", metavar="CREDITS")
+@json_option
 @with_settings
-def grant(settings: Settings, account: str, amount: str) -> None:
+def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
     """Grant credits to an account; a negative number takes them back."""
-    nanos = _parse_credits(settings, amount)
+    rate = settings.credit.credits_per_usd
+    nanos = _checked("CREDITS", text, lambda field: parse_grant(field, text, rate))
 
     async def work(db: Database) -> Account:
         owner = await _find_account(db, account)
-        await _grant(db, owner, nanos or 0)
+        await _grant(db, settings, owner, nanos, text)
         return await _find_account(db, account)
 
     owner = run_on_database(settings, work)
-    rate = settings.credit.credits_per_usd
-    click.echo(f"{account} has {format_credits(owner.available, rate)} credits (${format_usd(owner.available)})")
+    if as_json:
+        shown = {"account": account, "granted": to_money(nanos, rate), "available": to_money(owner.available, rate)}
+        click.echo(msgspec.json.encode(shown).decode())
+        return
+    left = format_credits_for_people(owner.available, rate)
+    click.echo(f"{account} has {left} credits (${format_usd_for_people(owner.available)})")
 
 
 @credit.command("refund")
@@ -242,7 +289,7 @@ def grant(settings: Settings, account: str, amount: str) -> None:
 @with_settings
 def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None:
     """Refund the whole charge of a task. A second time changes nothing and says so."""
-
+    _checked("--reason", reason, lambda field: check_reason(field, reason))
     found = run_on_database(settings, lambda db: give_back(db, task_id, reason, command_line_actor()))
     if not isinstance(found, Refund | AlreadyRefunded):
         raise Exit(FAILED, f"imagegate: {task_id} was not charged, or does not exist")
@@ -252,4 +299,5 @@ def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None
         click.echo(json.dumps({"task_id": task_id, "amount": amount, "refunded_before": before}))
         return
     outcome = f"was refunded before, on {_date(found.created)}" if before else "refunded"
-    click.echo(f"{task_id}: {amount['credits']} credits (${amount['usd']}) {outcome}")
+    shown, usd = format_for_people(amount["credits"]), format_for_people(amount["usd"])
+    click.echo(f"{task_id}: {shown} credits (${usd}) {outcome}")

@@ -16,7 +16,8 @@ from urllib.parse import quote, urljoin
 import idna
 import msgspec
 
-from imagegate.egress.addresses import AddressPolicy, EgressRules, address_policy, can_be_opened
+from imagegate.egress.addresses import AddressPolicy, EgressRules, address_policy
+from imagegate.security.networks import can_be_opened
 
 RefusalReason = Literal["scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"]
 

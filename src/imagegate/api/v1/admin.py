@@ -14,7 +14,7 @@ from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
-from imagegate.api.validation import not_blank
+from imagegate.api.validation import not_blank, one_line
 from imagegate.api_docs.schema import (
     CREDITS_PATTERN,
     AccountIdText,
@@ -28,10 +28,11 @@ from imagegate.api_docs.schema import (
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, NewKey, Scope
 from imagegate.domain.audit import Action, Actor, AuditEntry
-from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.money import Money, to_money
 from imagegate.domain.pages import Position
 from imagegate.flows.accounts import create_key, open_account
 from imagegate.flows.audit import write_act
+from imagegate.flows.fields import parse_grant
 from imagegate.flows.refunds import refund
 from imagegate.runtime import Runtime
 from imagegate.store import acts
@@ -52,7 +53,7 @@ from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Ref
 class AccountBody(msgspec.Struct, kw_only=True):
     """An account that is created where it does not exist."""
 
-    name: Annotated[str, not_blank(100)]
+    name: Annotated[str, one_line()]
     with_key: Annotated[bool, doc("Also create a key")] = False
 
 
@@ -101,7 +102,7 @@ class RefundBody(msgspec.Struct, kw_only=True):
     """The task and the reason, which only operators see."""
 
     task_id: TaskIdText
-    reason: Annotated[str, not_blank(500)]
+    reason: Annotated[str, not_blank()]
 
 
 class RefundView(msgspec.Struct, kw_only=True):
@@ -197,7 +198,10 @@ async def create_grant(
         doc("Makes a repeat safe: the same grant is booked once", examples=["grant-2026-11"]),
     ],
 ) -> Response[GrantView]:
-    amount, account_id = _parse_amount(runtime, data.credits), data.account_id.replace("\0", " ")
+    amount, account_id = (
+        parse_grant("credits", data.credits, runtime.credits_per_usd),
+        data.account_id.replace("\0", " "),
+    )
     ref = f"grant:{_operation_key(key, idempotency_key)}"
     match await write_act(runtime.db, acts.grant_once, account_id, amount, ref, actor):
         case GrantEntry() as granted:
@@ -291,13 +295,3 @@ async def list_audit(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "
 def _operation_key(key: ApiKey, idempotency_key: str) -> str:
     """Two operators may choose the same Idempotency-Key: it counts within the operator's account."""
     return "api:" + hashlib.sha256(f"{key.account_id}:{idempotency_key}".encode()).hexdigest()
-
-
-def _parse_amount(runtime: Runtime, given: str | int) -> Nanos:
-    try:
-        amount = parse_credits(str(given), runtime.credits_per_usd)
-    except ValueError as error:
-        raise errors.InvalidRequest(str(error)[:300], param="credits") from error
-    if amount == 0:
-        raise errors.InvalidRequest("credits must not be 0", param="credits")
-    return amount

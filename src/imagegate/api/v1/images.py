@@ -32,6 +32,7 @@ from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import Problem
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.prices import Charge
+from imagegate.flows.prices import find_price_conflict
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.flows.submit import submit
 from imagegate.flows.views.task import TaskView, task_view
@@ -231,6 +232,9 @@ def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
 )
 async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
     quote = make_quote(runtime, data, key, runtime.clock())
+    conflict = await find_price_conflict(runtime, quote.price_version)
+    if conflict is not None:
+        raise conflict
     affordable = await _is_affordable(runtime, key, quote.maximum.total)
     return quote_view(quote, affordable, runtime.credits_per_usd)
 
