@@ -54,7 +54,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _import_every_test() -> None:
     """Each worker begins at another file: in a new clone each compiles its part, and the others' it only reads."""
     root = Path(__file__).parent
-    names = [".".join(file.relative_to(root.parent).with_suffix("").parts) for file in sorted(root.glob("*/**/test_*.py"))]
+    names = [
+        ".".join(file.relative_to(root.parent).with_suffix("").parts) for file in sorted(root.glob("*/**/test_*.py"))
+    ]
     number, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     first = len(names) * number // workers
     for name in names[first:] + names[:first]:
