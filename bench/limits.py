@@ -71,7 +71,7 @@ def start_cpu(folder: Path) -> float:
 
 def stop_with_streams(folder: Path) -> float:
     """SIGTERM to exit while a client reads the events of a task that nobody works on."""
-    with gateway_in(folder, IMAGEGATE_WORKERS="0") as (gateway, client):
+    with gateway_in(folder, "--no-workers") as (gateway, client):
         task = client.post(CREATE, json=SMALL_IMAGE).raise_for_status().json()
         with client.stream("GET", f"/v1/tasks/{task['id']}/events") as stream:
             next(stream.iter_lines())
@@ -91,7 +91,7 @@ def create_with_unreachable_hosts(folder: Path) -> float:
     """A create with 16 references and a callback whose hosts do not resolve, and a query of its task."""
     urls = [f"https://nowhere{number}.invalid/a.png" for number in range(16)]
     body = {**SMALL_IMAGE, "image_urls": urls, "callback_url": "https://nowhere.invalid/done"}
-    with gateway_in(folder, IMAGEGATE_WORKERS="0") as (_, client):
+    with gateway_in(folder, "--no-workers") as (_, client):
 
         def create_and_query() -> None:
             task = client.post(CREATE, json=body).raise_for_status().json()

@@ -20,7 +20,6 @@ CLIENTS = 128
 SECONDS = 4.0
 # Nobody works on the tasks, and none is refused: only creates are measured.
 CREATES = {
-    "IMAGEGATE_WORKERS": "0",
     "IMAGEGATE_UNFINISHED_PER_ACCOUNT": "1000000",
     "IMAGEGATE_UNFINISHED_TOTAL": "1000000",
 }
@@ -32,7 +31,7 @@ def measure(folder: Path) -> Iterator[Row]:
         base_url = upstream.base_url("tiny")
         with BenchGateway(folder / "served", base_url) as gateway:
             yield from _get_rows(folder, gateway)
-        with BenchGateway(folder / "created", base_url, env=CREATES) as gateway:
+        with BenchGateway(folder / "created", base_url, "--no-workers", env=CREATES) as gateway:
             yield from _create_rows(folder, gateway)
 
 

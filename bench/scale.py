@@ -29,7 +29,7 @@ _CONNECT_PAUSE_S = 0.06  # after so many: connections in a second that a gateway
 _QUIET_CPU_S = 0.1
 GIVE_UP_S = 120
 # Nobody works on what is waited for. Others may still connect, to cancel.
-WAITING = {"IMAGEGATE_WORKERS": "0", "IMAGEGATE_MAX_CONNECTIONS": str(MANY + 100)}
+WAITING = {"IMAGEGATE_MAX_CONNECTIONS": str(MANY + 100)}
 
 
 def measure(folder: Path) -> Iterator[Row]:
@@ -97,7 +97,7 @@ def _wait_for_all(gateway: BenchGateway, key: str, upstream: Upstream, count: in
 
 
 def _waiting(folder: Path, upstream: Upstream, name: str, path: str) -> Iterator[Row]:
-    with BenchGateway(folder, upstream.base_url("tiny"), env=WAITING) as gateway:
+    with BenchGateway(folder, upstream.base_url("tiny"), "--no-workers", env=WAITING) as gateway:
         found = uvloop.run(_wait_and_wake(gateway, path))
     what = f"{MANY:,} clients with {KEYS} keys that wait by {name}"
     yield limited(f"{what}: memory each", found["bytes"] / MANY / 1000, "at most", 25, "kB")

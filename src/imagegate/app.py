@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
@@ -19,6 +19,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
 
+from imagegate.api.access_log import AccessLog
 from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
 from imagegate.api.body import header_of
 from imagegate.api.client_connection import Caller
@@ -31,17 +32,19 @@ from imagegate.api.problems import handle_exception
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
 from imagegate.api.traced_requests import TracedRequests
-from imagegate.blobs import BlobStore, open_blobs
-from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
+from imagegate.blobs import BlobStore, LocalBlobStore, open_blobs
+from imagegate.catalog.catalog import Catalog, CatalogError
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
 from imagegate.concurrency import OutgoingNews
 from imagegate.disk import DiskWriter
 from imagegate.domain.assets import blob_key
+from imagegate.domain.bounds import Problems
 from imagegate.domain.errors import NotFound
 from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.relay import (
     follow_other_processes,
     hear_other_processes,
@@ -61,11 +64,12 @@ from imagegate.security.private_files import keep_from_others
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
-from imagegate.store import installation, prices
+from imagegate.store import installation
 from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
 from imagegate.store.dialect import Clock, Engine, wall_clock
 from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
+from imagegate.upstreams.plan import UpstreamPlan, plan_upstreams
 from imagegate.upstreams.registry import UpstreamRegistry, build_registry
 from imagegate.web.pages import is_page_path, not_found_page, reference_page
 from imagegate.web.renderer import PageRenderer
@@ -118,8 +122,24 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
     return database
 
 
-async def open_runtime(settings: Settings, clock: Clock | None = None, client: EgressClient | None = None) -> Runtime:
+def check_places(settings: Settings) -> None:
+    """SettingsError where the database or the storage of images cannot be such a place. Nothing is opened or made."""
+    try:
+        _create_engine(settings)
+    except DatabaseUnusable as error:
+        raise SettingsError(str(error)) from error
+    if settings.blob_dir is None:
+        open_blobs(settings)
+
+
+async def open_runtime(
+    settings: Settings,
+    clock: Clock | None = None,
+    client: EgressClient | None = None,
+    configuration: Configuration | None = None,
+) -> Runtime:
     """Open everything that flows need. Close it with `runtime.close()`."""
+    catalog, plan = configuration or read_configuration(settings)
     egress = build_egress_rules(settings)
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
@@ -133,7 +153,6 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     spool.folder_id = await verify_folders(database, settings, blobs)
     if clock is None:
         clock = await _shared_clock(database) if database.engine.shared else wall_clock
-    catalog = _load_catalog(settings)
     keyring = await open_verified_keyring(database, settings.data_dir)
     deps = _build_upstream_deps(settings, spool, blobs, keyring, egress, clock)
     boot_id = f"boot_{secrets.token_hex(8)}"
@@ -145,7 +164,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
         blobs=blobs,
         spool=spool,
         disk=disk,
-        registry=configure_registry(settings, catalog, deps),
+        registry=build_registry(plan, deps),
         upstream_deps=deps,
         egress_client=client or EgressClient(egress, resolver=DnsResolver(settings.limits.dns_servers)),
         egress_rules=egress,
@@ -162,7 +181,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None, client: E
     )
     if database.engine.shared:
         runtime.wake_ups.news = OutgoingNews()
-    await _register_prices(runtime)
+    await verify_price_blocks(database, catalog, clock())
     # A full disk is noticed here, before anything is promised.
     await database.write(installation.probe_write)
     return runtime
@@ -184,39 +203,69 @@ async def _shared_clock(database: Database) -> Clock:
     return FollowingClock(await database.read(lambda tx: tx.now), monotonic_us)
 
 
-def _load_catalog(settings: Settings) -> Catalog:
+def load_configured_catalog(settings: Settings) -> Catalog:
     """SettingsError says which price or alias is invalid."""
     try:
         pairs = (pair.split("=") for pair in settings.openai.openai_models)
         names = [OpenAIName(name, row, by_operator=True) for name, row in pairs]
         return load_catalog(settings.alias, settings.credit.price_files, names)
     except CatalogError as error:
-        raise SettingsError(f"catalog: {error}") from error
+        raise _settings_error(settings, error) from error
 
 
-def configure_registry(settings: Settings, catalog: Catalog, deps: UpstreamDeps) -> UpstreamRegistry:
-    """SettingsError says which upstream or route of the configuration is invalid."""
+def plan_configured(settings: Settings, catalog: Catalog) -> UpstreamPlan:
+    """SettingsError says which upstreams or routes of the configuration are invalid."""
     try:
-        return build_registry(
-            settings.upstream, settings.route, catalog, deps, time.strftime("%Y-%m-%d", time.gmtime())
-        )
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        return plan_upstreams(settings.upstream, settings.route, catalog, os.environ, today)
     except CatalogError as error:
-        raise SettingsError(f"configuration: {error}") from error
+        raise _settings_error(settings, error) from error
+
+
+class Configuration(NamedTuple):
+    """What the settings name, read and found to fit together: nothing is opened or made for it."""
+
+    catalog: Catalog
+    upstreams: UpstreamPlan
+
+
+def read_configuration(settings: Settings) -> Configuration:
+    """SettingsError says all that is invalid."""
+    problems = Problems()
+    with problems.collect():
+        catalog = load_configured_catalog(settings)
+    with problems.collect():
+        plan = plan_configured(settings, load_catalog() if problems.found else catalog)
+    problems.raise_as(SettingsError)
+    return Configuration(catalog, plan)
+
+
+def _settings_error(settings: Settings, error: CatalogError) -> SettingsError:
+    """With the file before what stands in it: the others name the environment or a file of their own."""
+    problems = (f"{settings.file}: {text}" if text.startswith("[[") else text for text in error.problems)
+    return SettingsError(*problems)
 
 
 def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog, UpstreamRegistry]:
-    """The catalog and the upstreams alone, for commands that call an upstream without a gateway."""
-    catalog, egress = _load_catalog(settings), build_egress_rules(settings)
-    blobs = open_blobs(settings)
+    """The catalog and the upstreams alone, for commands that call an upstream without a gateway. All that they write
+    is beside the spool: where no installation is, none begins."""
+    (catalog, plan), egress = read_configuration(settings), build_egress_rules(settings)
+    blobs = LocalBlobStore(spool.root / "blobs")
     # Links of another secret are refused; making a secret here would hide that the one of the database is lost.
     has_secret = has_variable() or (settings.data_dir / "secret").exists()
     keyring = open_keyring(settings.data_dir) if has_secret else Keyring(secrets.token_bytes(32))
-    return catalog, configure_registry(settings, catalog, _build_upstream_deps(settings, spool, blobs, keyring, egress))
+    return catalog, build_registry(plan, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
-def reload_routes(runtime: Runtime, settings: Settings) -> None:
-    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was."""
-    runtime.registry.replace_with(configure_registry(settings, runtime.catalog, runtime.upstream_deps))
+def reload_routes(runtime: Runtime, settings: Settings) -> bool:
+    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was.
+
+    Prices are read at the start alone; returned is whether their files say something else now.
+    """
+    catalog = load_configured_catalog(settings)
+    plan = plan_configured(settings, runtime.catalog)
+    runtime.registry.replace_with(build_registry(plan, runtime.upstream_deps))
+    return catalog.blocks != runtime.catalog.blocks
 
 
 def _build_upstream_deps(
@@ -253,13 +302,10 @@ def _build_upstream_deps(
 
 
 def build_egress_rules(settings: Settings) -> EgressRules:
-    """The rules for URLs from users. SettingsError names the setting that is invalid."""
+    """The rules for URLs from users."""
     limits = settings.limits
-    try:
-        allow = tuple(parse_allow(entry) for entry in limits.egress_allow)
-        return EgressRules(allow, limits.egress_deny, limits.egress_ports, limits.egress_contact)
-    except ValueError as error:
-        raise SettingsError(f"egress settings: {error}") from error
+    allow = tuple(parse_allow(entry) for entry in limits.egress_allow)
+    return EgressRules(allow, limits.egress_deny, limits.egress_ports, limits.egress_contact)
 
 
 def public_origin(settings: Settings) -> str:
@@ -268,15 +314,6 @@ def public_origin(settings: Settings) -> str:
     host = "127.0.0.1" if server.host in (*WILDCARD_HOSTS, "localhost") else server.host
     host = f"[{host}]" if ":" in host else host
     return server.public_url or f"http://{host}:{server.port}"
-
-
-async def _register_prices(runtime: Runtime) -> None:
-    for block in runtime.catalog.blocks.values():
-        stored = await runtime.db.write(prices.register_price_version, block.version, encode_block(block))
-        if not is_same_block(stored, block):
-            raise DatabaseUnusable(
-                f"price block {block.version} was edited after tasks were priced by it; give it a new version"
-            )
 
 
 def build_app(runtime: Runtime) -> ASGIApp:
@@ -344,7 +381,8 @@ def _assemble(
     endpoints: ASGIApp = Endpoints(app, services, authenticator, server, handle_error)
     if runtime.tracing is not None:
         endpoints = TracedRequests(endpoints, runtime.tracing)
-    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
+    whole = RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
+    return AccessLog(whole, server.trusted_proxies) if server.access_log else whole
 
 
 class _Application(Litestar):

@@ -122,6 +122,10 @@ class Spool:
         self._read_up_to: dict[Path, int] = {}
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    @property
+    def root(self) -> Path:
+        return self._root
+
     def path(self, attempt_id: str, name: str) -> Path:
         """Where a file of the attempt is, or is to be made; `discard` deletes it."""
         if attempt_id not in self._names and (directory := self._root / attempt_id).is_dir():

@@ -349,7 +349,7 @@ def test_head_of_what_is_not_there_is_404(client: httpx.Client, path: str) -> No
 
 def test_head_of_a_stream_or_a_wait_answers_its_head_at_once(tmp_path: Path) -> None:
     """No worker: a GET of either would be answered after 30 s, or never."""
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json={"prompt": "logo"}))["id"]
         client.timeout = httpx.Timeout(20)
         events = client.head(f"/v1/tasks/{task}/events")

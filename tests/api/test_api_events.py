@@ -102,7 +102,7 @@ def test_c12_a_foreign_stream_is_as_unknown_as_any(gateway: Gateway, client: htt
 
 def test_s5_6_once_for_a_client_that_is_cut_off_fifty_times(tmp_path: Path) -> None:
     """Another process writes the changes; the client's socket is closed anywhere, also inside of an event."""
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         asyncio.run(_advance(gateway, task["id"], 70))
         whole = events_of(stream_events(client, task["id"]).text)
@@ -183,7 +183,7 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
         await db.write(settlement.fail_task, task.account_id, task.id, task.claim_no, error, "cmt_test", render_webhook)
         db.close()
 
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         asyncio.run(advance_and_fail(gateway, task["id"]))
         seen: list[Any] = [json.loads(data) for _, data in events_of(stream_events(client, task["id"]).text)]
@@ -201,7 +201,7 @@ def test_s5_6_changes_are_what_a_customer_can_tell_apart(tmp_path: Path) -> None
 
 
 def test_a_stopping_gateway_lets_streams_go(tmp_path: Path) -> None:
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))
         with client.stream("GET", f"/v1/tasks/{task['id']}/events") as stream:
             assert "id: 1" in itertools.islice(stream.iter_lines(), 2, None)

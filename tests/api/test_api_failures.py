@@ -95,8 +95,8 @@ def test_s13_readyz_is_503_where_healthz_is_200(full: Gateway) -> None:
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One unfinished task is all that an account may have, and nobody carries it out."""
-    env = {"IMAGEGATE_UNFINISHED_PER_ACCOUNT": "1", "IMAGEGATE_WORKERS": "0"}
-    with Gateway(tmp_path_factory.mktemp("busy"), env=env) as gateway:
+    env = {"IMAGEGATE_UNFINISHED_PER_ACCOUNT": "1"}
+    with Gateway(tmp_path_factory.mktemp("busy"), "--no-workers", env=env) as gateway:
         with gateway.client() as client:
             parse_response(client.post(CREATE, json=SMALL_IMAGE))
         yield gateway

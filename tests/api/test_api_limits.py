@@ -149,7 +149,7 @@ def test_key_5_other_limits_are_400(client: httpx.Client, body: Any, param: str)
 
 
 def test_s10_1_limits_cost_in_flight_is_429_until_a_task_has_ended(tmp_path: Path) -> None:
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
         hold = parse_response(client.post("/v1/images/quotes", json=SMALL_IMAGE))["maximum"]
         cap = f"{float(hold['credits']) * 1.5:.6f}"
         with gateway.client(create_key(client, in_flight_cap_credits=cap)["key"]) as limited:
@@ -212,14 +212,17 @@ def test_key_5_the_keys_of_an_account_share_its_requests(tmp_path: Path) -> None
             parse_response(demo.get("/v1/credits"))
 
 
+@pytest.mark.gate
 def test_key_5_processes_on_one_postgres_share_a_keys_requests(postgres_url: str, tmp_path: Path) -> None:
     env = {
         "IMAGEGATE_DATABASE": postgres_url,
         "IMAGEGATE_SECRET": "s" * 40,
-        "IMAGEGATE_WORKERS": "0",
         **shared_folders(tmp_path),
     }
-    with Gateway(tmp_path / "a", env=env) as one, Gateway(tmp_path / "b", env=env) as two:
+    with (
+        Gateway(tmp_path / "a", "--no-workers", env=env) as one,
+        Gateway(tmp_path / "b", "--no-workers", env=env) as two,
+    ):
         key = one.new_key("shared", "10", "--rate-per-minute", "30")
         with one.client(key) as first, two.client(key) as second:
             with concurrent.futures.ThreadPoolExecutor(8) as pool:

@@ -8,7 +8,8 @@ from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.support.gateway import Gateway
 
 # No list ends in this time, on any machine.
-GATEWAY_ENV = {"IMAGEGATE_LIST_TIMEOUT_S": "0.000001", "IMAGEGATE_WORKERS": "0"}
+GATEWAY_ENV = {"IMAGEGATE_LIST_TIMEOUT_S": "0.000001"}
+GATEWAY_OPTIONS = ("--no-workers",)
 
 
 @pytest.mark.parametrize(

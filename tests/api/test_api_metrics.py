@@ -31,7 +31,7 @@ def numbers(gateway: Gateway) -> dict[str, float]:
 
 
 def test_s13_metrics_count_requests_tasks_and_holds(tmp_path: Path) -> None:
-    with Gateway(tmp_path / "a", env={"IMAGEGATE_WORKERS": "0"}) as gateway, gateway.client() as client:
+    with Gateway(tmp_path / "a", "--no-workers") as gateway, gateway.client() as client:
         for number in range(3):
             parse_response(client.post(CREATE, json={**SMALL_IMAGE, "prompt": f"hidden {number}"}))
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE))

@@ -159,8 +159,7 @@ def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         '[[alias]]\nname = "house"\nrow = "gpt-image-2"\n'
         '[[alias]]\nname = "canvas"\nrow = "gpt-image-2"\nquality_is_tier = true\n'
     )
-    env = {"IMAGEGATE_WORKERS": "0"}
-    with Gateway(folder / "data", "--config", str(config), env=env) as gateway:
+    with Gateway(folder / "data", "--no-workers", "--config", str(config)) as gateway:
         yield gateway
 
 

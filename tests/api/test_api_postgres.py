@@ -29,8 +29,8 @@ def test_s5_4_left_out_is_text_that_no_database_can_hold(client: httpx.Client) -
 
 
 def test_s5_5_nothing_bought_with_postgres_underneath(postgres_url: str, tmp_path: Path) -> None:
-    env = {"IMAGEGATE_DATABASE": postgres_url, "IMAGEGATE_WORKERS": "0"}
-    with Gateway(tmp_path, env=env) as gateway, gateway.client() as client:
+    env = {"IMAGEGATE_DATABASE": postgres_url}
+    with Gateway(tmp_path, "--no-workers", env=env) as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "callback_url": "https://hook.invalid/"}))
         assert task["task_info"]["can_cancel"] is True
         ended = parse_response(client.post(f"/v1/tasks/{task['id']}/cancel"))

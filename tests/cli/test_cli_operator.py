@@ -26,13 +26,20 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     return gateway
 
 
+@pytest.fixture
+def place(tmp_path: Path, sqlite_template: Path) -> Gateway:
+    """A new installation without accounts, that nobody serves."""
+    shutil.copyfile(sqlite_template, tmp_path / "imagegate.db")
+    return Gateway(tmp_path)
+
+
 def list_keys(gateway: Gateway, account: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(gateway.run("keys", "list", "--account", account, "--json").stdout)
     return rows
 
 
-def test_keys_create_makes_the_account_and_shows_the_value_once(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+def test_keys_create_makes_the_account_and_shows_the_value_once(place: Gateway) -> None:
+    gateway = place
     made = json.loads(
         gateway.run(
             "keys",
@@ -66,31 +73,35 @@ def test_keys_create_makes_the_account_and_shows_the_value_once(tmp_path: Path) 
         assert made["key"] not in text
         assert plain not in text
         assert made["key"][:13] in text
-    for file in tmp_path.rglob("*"):
+    for file in place.data.rglob("*"):
         assert not file.is_file() or made["key"].encode() not in file.read_bytes(), file
 
 
 @pytest.mark.parametrize("scope", ["images:write", "tasks:read", "billing:read", "files:write", "admin"])
-def test_keys_create_takes_the_scopes_by_their_names(tmp_path: Path, scope: str) -> None:
-    done = Gateway(tmp_path).run("keys", "create", "--account", "a", "--scope", scope, "--json", check=False)
+def test_keys_create_takes_the_scopes_by_their_names(place: Gateway, scope: str) -> None:
+    done = place.run("keys", "create", "--account", "a", "--scope", scope, "--json", check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_grants_are_exact_and_can_be_taken_back(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+def test_grants_are_exact_and_can_be_taken_back(place: Gateway) -> None:
+    gateway = place
     gateway.run("keys", "create", "--account", "shop", "--credits", "68")
     assert "136 credits ($2)" in gateway.run("credits", "grant", "--account", "shop", "68").stdout
-    gateway.run("keys", "create", "--account", "shop", "--credits", "-68.5")
+    gateway.run("keys", "create", "--account", "round", "--credits", "500", "--cap", "100", "--daily-cap", "50")
+    assert "round has 750 credits ($11.0294)" in gateway.run("credits", "grant", "--account", "round", "250").stdout
+    assert "  cap=100  daily_cap=50" in gateway.run("keys", "list", "--account", "round").stdout
+    assert list_keys(gateway, "round")[0]["daily_cap"] == "50.000000024"  # exact for programs
+    gateway.run("credits", "grant", "--account", "shop", "-68.5")
     assert "68 credits ($1)" in gateway.run("credits", "grant", "--account", "shop", "0.5").stdout
-    refused = gateway.run("keys", "create", "--account", "shop", "--credits", "-68.1", check=False)
+    refused = gateway.run("credits", "grant", "--account", "shop", "-68.1", check=False)
     assert refused.returncode == 1
-    assert "less than that" in refused.stderr
-    assert len(list_keys(gateway, "shop")) == 2
+    assert refused.stderr == "imagegate: shop has 68 credits: 68.1 cannot be taken back\n"
+    assert len(list_keys(gateway, "shop")) == 1
     gateway.check()
 
 
-def test_a_negative_grant_needs_no_trick(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+def test_a_negative_grant_needs_no_trick(place: Gateway) -> None:
+    gateway = place
     gateway.run("keys", "create", "--account", "shop", "--credits", "68")
     done = gateway.run("credits", "grant", "--account", "shop", "-34", check=False)
     assert done.returncode == 0, done.stderr
@@ -109,17 +120,16 @@ def test_a_negative_grant_needs_no_trick(tmp_path: Path) -> None:
         ("keys", "create", "--account", "a", "--credits", "9" * 24),
     ],
 )
-def test_exit_code_2_for_operators_mistakes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    gateway = Gateway(tmp_path)
-    gateway.run("keys", "create", "--account", "a")
-    done = gateway.run(*arguments, check=False)
+def test_exit_code_2_for_operators_mistakes(place: Gateway, arguments: tuple[str, ...]) -> None:
+    place.run("keys", "create", "--account", "a")
+    done = place.run(*arguments, check=False)
     assert "Traceback" not in done.stderr
     assert done.returncode == 2, done.stderr
     assert done.stderr
 
 
-def test_exit_code_1_for_what_is_not_there(tmp_path: Path) -> None:
-    gateway = Gateway(tmp_path)
+def test_exit_code_1_for_what_is_not_there(place: Gateway) -> None:
+    gateway = place
     gateway.run("keys", "create", "--account", "a")
     for arguments in (
         ("keys", "list", "--account", "b"),
@@ -215,11 +225,42 @@ def test_check_prints_the_rows_for_people_too(used: Gateway, tmp_path: Path) -> 
     assert "posted=" in done.stdout
 
 
-def test_check_without_a_database_is_code_2_and_makes_none(tmp_path: Path) -> None:
-    done = Gateway(tmp_path).run("check", check=False)
-    assert done.returncode == 2
-    assert "no database" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("kind", ["empty", "absent", "empty file", "another database"])
+def test_commands_of_the_operator_refuse_a_folder_without_a_database_and_make_nothing(
+    tmp_path: Path, kind: str
+) -> None:
+    data = tmp_path / "data"
+    if kind != "absent":
+        data.mkdir(mode=0o700)
+    if kind == "empty file":
+        (data / "imagegate.db").touch()
+    env = {"IMAGEGATE_DATABASE": str(data / "other.db")} if kind == "another database" else {}
+    gateway, before = Gateway(data, env=env), sorted(tmp_path.rglob("*"))
+    commands = [
+        ("keys", "create", "--account", "a", "--credits", "5"),
+        ("keys", "list", "--account", "a"),
+        ("keys", "disable", "--account", "a", "key_x"),
+        ("credits", "grant", "--account", "a", "1"),
+        ("credits", "refund", "task-unified-1-aaaaaaaa"),
+        ("secret", "accept", "--yes"),
+        ("secret", "rotate", "--yes"),
+        ("upstreams", "reset", "embedded"),
+    ]
+    if kind != "empty file":
+        commands += [
+            ("doctor",),
+            ("check",),
+            ("backup", "create", str(tmp_path / "backup")),
+            ("copy", "--from", str(data), "--to", str(tmp_path / "copied")),
+        ]
+    for arguments in commands:
+        done = gateway.run(*arguments, check=False)
+        assert (done.returncode, done.stdout) == (2, ""), (arguments, done.stderr)
+        assert done.stderr.startswith("imagegate: no database "), arguments
+        assert done.stderr.endswith("or start a gateway there first\n"), arguments
+        assert done.stderr.count("\n") == 1, arguments
+        assert str(data) in done.stderr, arguments
+    assert [path for path in sorted(tmp_path.rglob("*")) if path not in before] == []
 
 
 def test_check_and_doctor_work_beside_a_serving_gateway(gateway: Gateway) -> None:
@@ -257,18 +298,20 @@ def test_doctor_says_what_is_amiss(used: Gateway, tmp_path: Path) -> None:
 
 
 def test_doctor_names_a_setting_that_cannot_be_used(tmp_path: Path) -> None:
-    assert "lease_s" in run_failing(tmp_path, {"IMAGEGATE_LEASE_S": "0"})
-    assert "port" in run_failing(tmp_path, {"IMAGEGATE_PORT": "99999"})
-    assert "configuration" in run_failing(tmp_path, {"IMAGEGATE_WORKERS": "many"})
+    for name, value in (("LEASE_S", "0"), ("PORT", "99999"), ("WORKERS", "many")):
+        told = run_failing(tmp_path, {f"IMAGEGATE_{name}": value})
+        assert told.startswith(f"imagegate: IMAGEGATE_{name} is {value!r}: must be ")
+        assert told.count("\n") == 1
 
 
-def test_a_data_folder_that_is_a_file_is_one_line_and_code_1(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
-    for arguments in (("serve", "--port", "0"), ("keys", "create", "--account", "a"), ("doctor",)):
+    for arguments, code in ((("serve", "--port", "0"), 1), (("keys", "create", "--account", "a"), 2), (("doctor",), 2)):
         done = Gateway(file).run(*arguments, check=False)
-        assert done.returncode == 1, (arguments, done.stderr)
-        assert "Traceback" not in done.stderr, arguments
+        assert done.returncode == code, (arguments, done.stderr)
+        assert done.stderr.count("\n") == 1, arguments
+        assert str(file) in done.stderr
 
 
 def test_an_option_that_was_not_given_hides_no_variable(tmp_path: Path) -> None:

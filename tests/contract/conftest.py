@@ -12,8 +12,8 @@ from tests.support.gateway import Gateway
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    env = {"IMAGEGATE_WORKERS": "0", "IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "1000"}
-    with Gateway(tmp_path_factory.mktemp("idle"), env=env) as served:
+    env = {"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "1000"}
+    with Gateway(tmp_path_factory.mktemp("idle"), "--no-workers", env=env) as served:
         yield served
 
 

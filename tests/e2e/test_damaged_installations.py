@@ -173,7 +173,7 @@ def test_check_could_not_run_where_its_settings_or_rights_are_at_fault(stopped: 
 
 def test_a_log_that_was_damaged_in_its_middle_is_refused_until_somebody_decides(tmp_path: Path) -> None:
     """SQLite alone reads what is before the damage: acknowledged tasks are gone and nobody is told."""
-    gateway = Gateway(tmp_path / "data", env={"IMAGEGATE_WORKERS": "0"})
+    gateway = Gateway(tmp_path / "data", "--no-workers")
     with gateway:
         with gateway.client() as client:
             for _ in range(8):

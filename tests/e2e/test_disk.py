@@ -157,10 +157,9 @@ def test_f14_too_little_space_refuses_submits_and_lets_running_tasks_settle(tmp_
 @own_disk
 def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
     """503 says that nothing was created, so it may not answer the repeat of a create whose response was lost."""
-    env = {"IMAGEGATE_WORKERS": "0"}
     with (
         mount_small_disk(tmp_path / "disk", "40m") as disk,
-        Gateway(disk, env=env) as gateway,
+        Gateway(disk, "--no-workers") as gateway,
         gateway.client() as client,
     ):
         once = {"Idempotency-Key": "once"}
@@ -175,6 +174,7 @@ def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
         assert again.headers["idempotency-replayed"] == "true"
 
 
+@pytest.mark.gate
 @own_disk
 def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_path: Path) -> None:
     """The check of free space is off, so that SQLite, the spool and the blob store meet the full disk."""

@@ -16,7 +16,7 @@ from tests.api.helpers import CREATE, QUOTE, SMALL_IMAGE, parse_error, parse_res
 from tests.support.gateway import Gateway
 
 CLIENTS, EACH, ROOM = 32, 25, 100
-SERVE_ONLY = {"IMAGEGATE_WORKERS": "0"}  # nothing is carried out, so every hold stays open
+SERVE_ONLY = "--no-workers"  # nothing is carried out, so every hold stays open
 
 
 def all_at_once(gateway: Gateway, key: str, work: Callable[[httpx.Client, int], list[httpx.Response]]) -> list[Any]:
@@ -53,7 +53,7 @@ def task_count(gateway: Gateway, key: str) -> int:
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """One gateway; every test has an account of its own."""
-    with Gateway(tmp_path_factory.mktemp("race"), env=SERVE_ONLY) as gateway:
+    with Gateway(tmp_path_factory.mktemp("race"), SERVE_ONLY) as gateway:
         yield gateway
 
 

@@ -131,8 +131,12 @@ def test_the_soft_file_limit_becomes_the_hard_one_and_leaves_room_for_the_gatewa
 
 
 def test_event_streams_of_a_key_are_capped(tmp_path: Path) -> None:
-    env = {"IMAGEGATE_EVENT_STREAMS_PER_KEY": "2", "IMAGEGATE_WORKERS": "0"}
-    with Gateway(tmp_path / "data", env=env) as gateway, gateway.client() as client, contextlib.ExitStack() as stack:
+    env = {"IMAGEGATE_EVENT_STREAMS_PER_KEY": "2"}
+    with (
+        Gateway(tmp_path / "data", "--no-workers", env=env) as gateway,
+        gateway.client() as client,
+        contextlib.ExitStack() as stack,
+    ):
         other = stack.enter_context(gateway.client(gateway.new_key("other")))
         task = client.post(CREATE, json=SMALL_IMAGE).json()["id"]
         theirs = other.post(CREATE, json=SMALL_IMAGE).json()["id"]
@@ -150,8 +154,12 @@ def test_event_streams_of_a_key_are_capped(tmp_path: Path) -> None:
 
 
 def test_behind_a_trusted_proxy_the_forwarded_address_is_counted(tmp_path: Path) -> None:
-    env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1", "IMAGEGATE_CONNECTIONS_PER_ADDRESS": "2", "IMAGEGATE_WORKERS": "0"}
-    with Gateway(tmp_path / "data", env=env) as gateway, gateway.client() as client, contextlib.ExitStack() as stack:
+    env = {"IMAGEGATE_TRUSTED_PROXIES": "127.0.0.1", "IMAGEGATE_CONNECTIONS_PER_ADDRESS": "2"}
+    with (
+        Gateway(tmp_path / "data", "--no-workers", env=env) as gateway,
+        gateway.client() as client,
+        contextlib.ExitStack() as stack,
+    ):
         events = "/v1/tasks/{}/events".format(client.post(CREATE, json=SMALL_IMAGE).json()["id"])
         one, other = ({"X-Forwarded-For": f"10.9.9.9, 198.51.100.{number}"} for number in (1, 2))
         lines = [stack.enter_context(client.stream("GET", events, headers=one)).iter_lines() for _ in range(2)]

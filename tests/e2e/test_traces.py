@@ -186,11 +186,15 @@ def test_p15_no_prompt_key_link_or_callback_is_exported(traced: Traced) -> None:
         assert secret.encode() not in exported, secret
 
 
+@pytest.mark.gate
 def test_a_task_that_another_process_takes_over_stays_in_its_trace(tmp_path: Path) -> None:
     with otlp_collector() as collector:
         env = environment(collector.url)
-        only_at_the_end = {"OTEL_BSP_SCHEDULE_DELAY": "3600000", "IMAGEGATE_WORKERS": "0"}
-        with Gateway(tmp_path / "data", env={**env, **only_at_the_end}) as gateway, gateway.client() as http:
+        only_at_the_end = {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+        with (
+            Gateway(tmp_path / "data", "--no-workers", env={**env, **only_at_the_end}) as gateway,
+            gateway.client() as http,
+        ):
             body = {"prompt": CANARY, "size": "1:1", "quality": "low"}
             task = http.post("/v1/images/generations", json=body).raise_for_status().json()
             assert gateway.stop() == 0

@@ -46,16 +46,16 @@ def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "env", "told"),
     [
-        ({}, {}, "upstream 'there': name its key with api_key_env"),
+        ({}, {}, "[[upstream]] 'there': name its key with api_key_env"),
         ({"api_key_env": "KEY"}, {}, "the variable KEY holds no key"),
         ({"api_key_env": "KEY"}, {"KEY": "a\nb"}, "the variable KEY holds more than one line"),
         ({"api_key_env": "KEY"}, {"KEY": "schlüssel"}, "the variable KEY holds more than one line or characters"),
-        ({"api_key_file": "/nowhere/key"}, {}, "the file /nowhere/key cannot be read: FileNotFoundError"),
-        ({"dialect": "generic", "api_key_env": "KEY"}, {"KEY": "k"}, "base_url must begin with https://"),
-        ({"base_url": "ftp://x"}, {}, "base_url must begin with https://"),
-        ({"base_url": "https://me:pw@x/v1"}, {}, "base_url must not contain a key"),
-        ({"base_url": "https://x/v1?a=b"}, {}, "base_url must not contain '?'"),
-        ({"base_url": "https://[x/v1"}, {}, "base_url is not a URL"),
+        ({"api_key_file": "/nowhere/key"}, {}, "the file /nowhere/key cannot be read: No such file or directory"),
+        ({"dialect": "generic", "api_key_env": "KEY"}, {"KEY": "k"}, "base_url is missing"),
+        ({"base_url": "ftp://x"}, {}, "base_url is 'ftp://x': must begin with https://"),
+        ({"base_url": "https://me:pw@x/v1"}, {}, "base_url is 'https://…@x/v1': must not contain a key"),
+        ({"base_url": "https://x/v1?a=b"}, {}, "base_url is 'https://x/v1?a=b': must not contain '?'"),
+        ({"base_url": "https://[x/v1"}, {}, "base_url is 'https://[x/v1': must be a URL"),
         ({"dialect": "azure-dated", "base_url": "https://x"}, {}, "api_version is missing"),
     ],
 )

@@ -46,6 +46,22 @@ def configs_from_environment(
     return tuple(upstreams), tuple(routes)
 
 
+def describe_origin(upstream: str) -> str:
+    """How messages call an upstream that the environment made."""
+    variables = {"openai": "OPENAI_API_KEY and OPENAI_BASE_URL", "azure": "AZURE_OPENAI_API_KEY and _ENDPOINT"}
+    return f"upstream {upstream!r} (from {variables[upstream]})"
+
+
+def unused_variables(env: Mapping[str, str]) -> list[str]:
+    """A warning where half of what makes an upstream is there."""
+    pair = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT")
+    given = [name for name in pair if env.get(name)]
+    if len(given) != 1:
+        return []
+    (missing,) = set(pair) - set(given)
+    return [f"{given[0]} is set without {missing}: the environment makes no upstream 'azure'"]
+
+
 def _azure_upstream(endpoint: str) -> UpstreamConfig:
     return UpstreamConfig(
         name="azure",

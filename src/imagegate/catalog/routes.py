@@ -6,16 +6,25 @@ Secrets are not here: a configuration names only where its key is kept.
 from __future__ import annotations
 
 import functools
-import re
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from imagegate.catalog.catalog import CatalogError
 from imagegate.catalog.load import read_shipped
 from imagegate.catalog.schema import Tier
+from imagegate.domain.bounds import (
+    Bounds,
+    Problems,
+    above_0,
+    matching,
+    parsed_by,
+    read_table,
+    suggest,
+    whole,
+)
 from imagegate.domain.money import parse_usd
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
 
@@ -23,7 +32,21 @@ Protocol = Literal["openai", "task_api", "fal", "replicate", "embedded"]
 OnUnknown = Literal["wait", "retry", "fail"]
 EditStyle = Literal["multipart_image_array", "multipart_image", "json_images", "json_xai", "in_generations", "none"]
 
-_UPSTREAM_NAME_RE = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
+_NAME = matching("[a-z0-9][a-z0-9_-]{0,39}", "a-z, 0-9, - and _, at most 40 characters")
+_TEXT = Bounds("a text in one line", str.isprintable)
+_VARIABLE = matching("|[A-Za-z_][A-Za-z0-9_]*", "the name of a variable, never the key itself")
+_MANY = whole(0, 1_000_000, " (0: no limit)")
+_SIZES = matching(
+    "auto|[0-9]{1,2}:[0-9]{1,2}|[0-9]{2,5}x[0-9]{2,5}", "auto, a ratio such as 1:1 or pixels such as 1024x1024"
+)
+_FORMATS = matching("png|jpeg|webp", "one of png, jpeg, webp")
+_AUTH = matching(r"bearer|api-key|none|header:[A-Za-z0-9-]+", "bearer, api-key, none or header:NAME")
+_USD = parsed_by(parse_usd, 'an amount of USD in quotes such as "0.03"')
+_CACHED_USD = parsed_by(lambda text: text and parse_usd(text), _USD.allowed)
+_IMAGE_COST = Bounds(
+    'an amount of USD in quotes such as "0.03", or a table by tier such as { "1K" = "0.02", "2K" = "0.04" }',
+    lambda cost: all(map(_USD.holds, cost.values() if isinstance(cost, dict) else [cost])) and cost != {},
+)
 
 
 class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,27 +62,27 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     name: str
     path_style: Literal["v1", "azure_dated"] = "v1"
-    auth: str = "bearer"
+    auth: Annotated[str, _AUTH] = "bearer"
     drop: tuple[str, ...] = ()
     add: dict[str, Any] = {}
     rename: dict[str, str] = {}
     size_style: Literal["wxh", "width_height", "ratio"] = "wxh"
-    sizes: tuple[str, ...] = ()
+    sizes: Annotated[tuple[str, ...], _SIZES] = ()
     size_auto: bool = True
     response_format: Literal["never", "b64_json", "base64", "url"] = "never"
     edits: EditStyle = "multipart_image_array"
     edits_field: str = ""
     mask: bool = True
     transparent: bool = True
-    output_formats: tuple[str, ...] = ("png", "jpeg", "webp")
+    output_formats: Annotated[tuple[str, ...], _FORMATS] = ("png", "jpeg", "webp")
     qualities: dict[str, str] = {}
-    max_n: int = 10
-    max_refs: int = 16
-    max_ref_bytes: int = 50 * 1024 * 1024
-    max_body_bytes: int = 0
+    max_n: Annotated[int, whole(1, 1000)] = 10
+    max_refs: Annotated[int, whole(0, 1000)] = 16
+    max_ref_bytes: Annotated[int, whole(1, 2**40)] = 50 * 1024 * 1024
+    max_body_bytes: Annotated[int, whole(0, 2**40)] = 0
     usage: Literal["trust", "zero_absent", "absent"] = "trust"
-    unknown_statuses: tuple[int, ...] = ()
-    never_billed_statuses: tuple[int, ...] = ()
+    unknown_statuses: Annotated[tuple[int, ...], whole(100, 599)] = ()
+    never_billed_statuses: Annotated[tuple[int, ...], whole(100, 599)] = ()
     idempotency: Literal["none", "header"] = "none"
     stream: bool = False
     tiers: dict[str, str] = {}
@@ -72,18 +95,18 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     `concurrency` and `rate_per_min` of 0 mean no limit. `deployment` and `api_version` belong to Azure's dated paths.
     """
 
-    name: str
+    name: Annotated[str, _NAME]
     protocol: Protocol
-    dialect: str = "openai"
-    base_url: str = ""
-    api_key_env: str = ""
-    api_key_file: str = ""
-    deployment: str = ""
-    api_version: str = ""
-    concurrency: int = 0
-    rate_per_min: int = 0
-    timeout_s: float = 600.0
-    connect_s: float = 5.0
+    dialect: Annotated[str, _TEXT] = "openai"
+    base_url: Annotated[str, _TEXT] = ""
+    api_key_env: Annotated[str, _VARIABLE] = ""
+    api_key_file: Annotated[str, _TEXT] = ""
+    deployment: Annotated[str, _TEXT] = ""
+    api_version: Annotated[str, _TEXT] = ""
+    concurrency: Annotated[int, _MANY] = 0
+    rate_per_min: Annotated[int, _MANY] = 0
+    timeout_s: Annotated[float, above_0(24 * 3600)] = 600.0
+    connect_s: Annotated[float, above_0(3600)] = 5.0
     on_unknown: OnUnknown = "retry"
     override: dict[str, Any] = {}
 
@@ -91,12 +114,12 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class CostPerMillion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """USD per million tokens as exact decimal strings. A cached rate left out is the full one."""
 
-    image_output: str
-    image_input: str = "0"
-    image_cached_input: str = ""
-    text_input: str = "0"
-    text_cached_input: str = ""
-    text_output: str = "0"
+    image_output: Annotated[str, _USD]
+    image_input: Annotated[str, _USD] = "0"
+    image_cached_input: Annotated[str, _CACHED_USD] = ""
+    text_input: Annotated[str, _USD] = "0"
+    text_cached_input: Annotated[str, _CACHED_USD] = ""
+    text_output: Annotated[str, _USD] = "0"
 
 
 class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,18 +129,18 @@ class RouteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     the dialect's own apply. `on_unknown` left out is the upstream's.
     """
 
-    model: str
-    upstream: str
-    upstream_model: str = ""
+    model: Annotated[str, _TEXT]
+    upstream: Annotated[str, _TEXT]
+    upstream_model: Annotated[str, _TEXT] = ""
     cost_per_million: CostPerMillion | None = None
-    cost_per_image: str | dict[Tier, str] | None = None
-    max_n: int | None = None
-    max_refs: int | None = None
+    cost_per_image: Annotated[str | dict[Tier, str] | None, _IMAGE_COST] = None
+    max_n: Annotated[int | None, whole(1, 1000)] = None
+    max_refs: Annotated[int | None, whole(0, 1000)] = None
     mask: bool | None = None
     transparent: bool | None = None
-    sizes: tuple[str, ...] | None = None
-    qualities: tuple[str, ...] | None = None
-    output_formats: tuple[str, ...] | None = None
+    sizes: Annotated[tuple[str, ...] | None, _SIZES] = None
+    qualities: Annotated[tuple[str, ...] | None, _TEXT] = None
+    output_formats: Annotated[tuple[str, ...] | None, _FORMATS] = None
     on_unknown: OnUnknown | None = None
     enabled: bool = True
 
@@ -149,23 +172,29 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class RouteTable:
     """Every upstream and route of this installation. Built once per reload, never changed.
 
-    `has_real_upstream`: whether any route leads to a real one.
+    `made` are routes that the environment made, and then so are all upstreams. `has_real_upstream`: whether any route
+    leads to a real one. CatalogError tells all that does not fit together.
     """
 
     def __init__(
-        self, upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], models: Sequence[str]
+        self,
+        upstreams: Sequence[UpstreamConfig],
+        routes: Sequence[RouteConfig],
+        models: Sequence[str],
+        made: Sequence[RouteConfig] = (),
     ) -> None:
         self.upstreams = {row.name: row for row in upstreams}
-        self.dialects = {row.name: resolve_dialect(row) for row in upstreams}
-        if len(self.upstreams) != len(upstreams):
-            raise CatalogError("two upstreams have the same name")
-        for name in self.upstreams:
-            if not _UPSTREAM_NAME_RE.fullmatch(name):
-                raise CatalogError(f"upstream {name!r}: a name has a-z, 0-9, - and _, at most 40 characters")
-        enabled_routes = [self._build_route(row, models) for row in routes if row.enabled]
-        self.routes = {route.name: route for route in enabled_routes}
-        if len(self.routes) != len(enabled_routes):
-            raise CatalogError("two routes lead the same model to the same upstream model of the same upstream")
+        self.dialects: dict[str, Dialect] = {}
+        self.routes: dict[str, Route] = {}
+        problems = Problems()
+        problems.found += _repeated(row.name for row in upstreams)
+        for upstream in self.upstreams.values():
+            with problems.collect():
+                self.dialects[upstream.name] = resolve_dialect(upstream)
+        for row in (*made, *routes):
+            with problems.collect():
+                self._add_route(row, models, made)
+        problems.raise_as(CatalogError)
 
         self._by_model: defaultdict[str, list[Route]] = defaultdict(list)
         for route in self.routes.values():
@@ -178,14 +207,33 @@ class RouteTable:
     def for_model(self, model: str) -> Sequence[Route]:
         return self._by_model.get(model, ())
 
-    def _build_route(self, config: RouteConfig, models: Sequence[str]) -> Route:
-        label = f"route of {config.model!r} to {config.upstream!r}"
+    def _add_route(self, config: RouteConfig, models: Sequence[str], made: Sequence[RouteConfig]) -> None:
+        label = route_label(config)
         upstream = self.upstreams.get(config.upstream)
         if upstream is None:
-            raise CatalogError(f"{label}: no such upstream")
+            raise CatalogError(f"{label}: there is no upstream {config.upstream!r}{self._describe_upstreams(made)}")
         if config.model not in models:
-            raise CatalogError(f"{label}: no such model")
-        dialect = self.dialects[config.upstream]
+            known = ", ".join(models)
+            raise CatalogError(f"{label}: there is no model {config.model!r}{suggest(config.model, models)} ({known})")
+        dialect = self.dialects.get(config.upstream)
+        if dialect is None:
+            return  # what is wrong with its upstream is told already
+        route = self._build_route(config, upstream, dialect, label)
+        if not config.enabled:
+            return
+        if route.name in self.routes:
+            other = "; the environment makes one already, and an [[upstream]] here would replace what it makes"
+            raise CatalogError(
+                f"{label}: two routes lead the same model to the same upstream model{other if made else ''}"
+            )
+        self.routes[route.name] = route
+
+    def _describe_upstreams(self, made: Sequence[RouteConfig]) -> str:
+        if not self.upstreams:
+            return ": write its [[upstream]], there is none at all"
+        return f"; there are: {', '.join(self.upstreams)}{' (from the environment)' if made else ''}"
+
+    def _build_route(self, config: RouteConfig, upstream: UpstreamConfig, dialect: Dialect, label: str) -> Route:
         upstream_model = config.upstream_model or config.model
         return Route(
             name=f"{config.model}@{config.upstream}" + (f"/{upstream_model}" if upstream_model != config.model else ""),
@@ -207,23 +255,34 @@ class RouteTable:
         )
 
 
+def route_label(config: RouteConfig) -> str:
+    """How messages call a route of the configuration."""
+    return f"[[route]] {config.model!r} to {config.upstream!r}"
+
+
+def upstream_label(name: str) -> str:
+    return f"[[upstream]] {name!r}"
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    counts = Counter(names).items()
+    return [f"{upstream_label(name)}: {count} have this name, and only one may" for name, count in counts if count > 1]
+
+
 def resolve_dialect(config: UpstreamConfig) -> Dialect:
     """The preset that the upstream names, with its overrides. CatalogError names what does not fit.
 
     A protocol other than `openai` has a preset of its own name, used where it names no other.
     """
-    presets = load_dialects()
+    presets, label = load_dialects(), upstream_label(config.name)
     if config.protocol != "openai" and config.dialect == "openai":
         preset = presets.get(config.protocol, Dialect(name=config.protocol))
     elif config.dialect in presets:
         preset = presets[config.dialect]
     else:
         known = ", ".join(sorted(presets))
-        raise CatalogError(f"upstream {config.name!r}: dialect {config.dialect!r} is not one of {known}")
-    try:
-        return msgspec.convert({**msgspec.to_builtins(preset), **config.override}, Dialect)
-    except msgspec.ValidationError as error:
-        raise CatalogError(f"upstream {config.name!r}: override: {error}") from error
+        raise CatalogError(f"{label}: dialect is {config.dialect!r}: must be one of {known}")
+    return read_table(Dialect, {**msgspec.to_builtins(preset), **config.override}, f"{label}: override")
 
 
 @functools.cache

@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
+from typing import Literal
 
 import click
 import msgspec
 
 from imagegate import __version__
-from imagegate.app import connect_database, open_database, public_origin
+from imagegate.app import connect_database, public_origin, read_configuration
 from imagegate.blobs import open_blobs
-from imagegate.catalog.load import load_catalog
-from imagegate.cli.accounts import run_on_database
+from imagegate.catalog.catalog import describe_price_blocks
+from imagegate.catalog.environment import models_sold_below_cost
+from imagegate.cli.config import describe_upstreams
+from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import json_option, with_settings
+from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
-from imagegate.settings import RENAMED, Settings
+from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import installation
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
@@ -33,7 +37,7 @@ COULD_NOT_RUN = USAGE
 
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every stored image.")
-@json_option
+@json_of("invariants, broken")
 @failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def check(settings: Settings, deep: bool, as_json: bool) -> None:
@@ -41,8 +45,7 @@ def check(settings: Settings, deep: bool, as_json: bool) -> None:
 
     Exits 0 when all hold, 1 when one is violated, with its rows, 2 when the database cannot be read.
     """
-    if not settings.storage.database and not (settings.data_dir / "imagegate.db").exists():
-        raise Exit(COULD_NOT_RUN, f"imagegate: no database in {settings.data_dir}")
+    require_database(settings)
     broken = asyncio.run(find_all_violations(settings, deep))
     if as_json:
         click.echo(msgspec.json.encode({"invariants": len(INVARIANTS), "broken": broken}).decode())
@@ -75,14 +78,16 @@ def report(broken: list[Violation]) -> None:
         click.echo(f"all {len(INVARIANTS)} invariants hold")
 
 
-@click.command()
+@click.command(short_help="Check all that this installation needs.")
+@json_of("versions, and checks with name, state (ok, warn or fail) and message")
 @with_settings
-def doctor(settings: Settings) -> None:
+def doctor(settings: Settings, as_json: bool) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""
-    click.echo(f"imagegate {__version__}, Python {platform.python_version()}, SQLite {sqlite_version()}")
+    require_database(settings)
+    versions = {"imagegate": __version__, "Python": platform.python_version(), "SQLite": sqlite_version()}
     probes: list[tuple[str, Callable[[Settings], str]]] = [
-        ("catalog", _catalog),
         ("database", _database),
+        ("prices", _prices),
         ("secret", _secret),
         ("storage", _storage),
         ("folders", _folders),
@@ -90,22 +95,50 @@ def doctor(settings: Settings) -> None:
         ("backup", _backup),
         ("address", public_origin),
     ]
-    for old in settings.old_names:
-        click.echo(f"warn  settings: {old} is now called {RENAMED[old]}")
-    failed = 0
+    found = [_Finding("settings", "warn", f"{old} is now called {RENAMED[old]}") for old in settings.old_names]
+    found += [_Finding("settings", "warn", warning) for warning in settings.warnings]
+    found += _configuration(settings)
     for name, probe in probes:
         try:
-            click.echo(f"ok    {name}: {probe(settings)}")
+            found.append(_Finding(name, "ok", probe(settings)))
         except Exception as error:  # noqa: BLE001  every failure is reported and the next check runs
-            failed += 1
-            click.echo(f"FAIL  {name}: {error}")
-    if failed:
+            found.append(_Finding(name, "fail", str(error)))
+    if as_json:
+        click.echo(msgspec.json.encode({"versions": versions, "checks": found}).decode())
+    else:
+        click.echo(", ".join(f"{name} {version}" for name, version in versions.items()))
+        for one in found:
+            click.echo(f"{'FAIL' if one.state == 'fail' else one.state:<4}  {one.name}: {one.message}")
+    if any(one.state == "fail" for one in found):
         raise Exit(FAILED)
 
 
-def _catalog(settings: Settings) -> str:
-    book = load_catalog(settings.alias, settings.credit.price_files)
-    return f"{len(book.names())} models, prices of {book.price_block_at(wall_clock()).version}"
+def _prices(settings: Settings) -> str:
+    catalog = read_configuration(settings).catalog
+    run_on_database(settings, lambda db: verify_price_blocks(db, catalog, wall_clock()))
+    return "; ".join(describe_price_blocks(catalog, wall_clock()))
+
+
+class _Finding(msgspec.Struct, frozen=True):
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    message: str
+
+
+def _configuration(settings: Settings) -> list[_Finding]:
+    """Prices, upstreams, their keys and routes, as `serve` would read them."""
+    try:
+        catalog, plan = read_configuration(settings)
+    except SettingsError as error:
+        return [_Finding("configuration", "fail", problem) for problem in error.problems]
+    version = catalog.price_block_at(wall_clock()).version
+    below_cost = models_sold_below_cost(catalog, version, plan.routes)
+    return [
+        _Finding("catalog", "ok", f"{len(catalog.names())} models"),
+        *(_Finding("catalog", "warn", f"{model} is sold below the cost of a route") for model in below_cost),
+        _Finding("upstreams", "ok", describe_upstreams(plan)),
+        *(_Finding("upstreams", "warn", warning) for warning in plan.warnings),
+    ]
 
 
 def _secret(settings: Settings) -> str:
@@ -113,7 +146,7 @@ def _secret(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    database = open_database(settings)
+    database = open_existing_database(settings)
     database.close()
     return f"{database.engine.name}, schema up to date"
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import functools
 import gc
 import logging
-import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TextIO, cast
+from typing import cast
 
 import click
 import msgspec
@@ -23,31 +21,41 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
+from imagegate import __version__
 from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
-from imagegate.app import build_app, open_runtime, refuse_lost_commits, reload_routes
+from imagegate.app import (
+    Configuration,
+    build_app,
+    open_runtime,
+    read_configuration,
+    refuse_lost_commits,
+    reload_routes,
+)
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.environment import models_sold_below_cost
-from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
-from imagegate.cli.options import installation_options, read_settings, storage_option
+from imagegate.cli.holding import listen, lock_data_dir
+from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
-from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
+from imagegate.security.origins import WILDCARD_HOSTS, listen_url
+from imagegate.security.variables import read_variable
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import acts, integrity
 from imagegate.store.dialect import DatabaseUnusable
 from imagegate.store.invariants import find_money_violations
 
-_MAX_PORT_ATTEMPTS = 20
 _reload_records: set[asyncio.Future[None]] = set()
 _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
 
 
 @click.command()
 @click.option("--host", help="The address to listen on (default: 127.0.0.1).")
-@click.option("--port", type=int, help="The port to listen on (default: 8000, or the next one that is free).")
+@click.option("--port", metavar="PORT", help="The port to listen on (default: 8000, or the next one that is free).")
 @click.option(
     "--egress-allow", multiple=True, metavar="CIDR[:PORT]", help="Also allow URLs from users to reach this network."
 )
@@ -58,7 +66,7 @@ _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9"
 @storage_option
 def serve(
     host: str | None,
-    port: int | None,
+    port: str | None,
     egress_allow: tuple[str, ...],
     no_workers: bool,
     data: str | None,
@@ -69,40 +77,57 @@ def serve(
     settings = read_settings(config, data, storage, host=host, port=port, egress_allow=egress_allow or None)
     if no_workers:
         settings = msgspec.structs.replace(settings, work=msgspec.structs.replace(settings.work, workers=0))
-    configure_process_log(settings)
-    lock = lock_data_dir(settings)
-    listener = listen(settings, fixed=port is not None or "IMAGEGATE_PORT" in os.environ)
+    configuration = read_configuration(settings)  # before anything is made on disk
+    configure_process_log(settings, configuration)
+    # A port of the environment is one that somebody asked for, too; what Kubernetes puts there is no number.
+    listener = listen(settings, fixed=port is not None or (read_variable("IMAGEGATE_PORT") or "").isdigit())
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])
-    with lock, listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with listener, lock_data_dir(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if settings.server.port not in (0, bound.port):
+            click.echo(f"port {settings.server.port} is in use, using {bound.port}")
         reload_settings = functools.partial(read_settings, config, data, storage)
-        runner.run(_serve(msgspec.structs.replace(settings, server=bound), listener, reload_settings))
+        settings = msgspec.structs.replace(settings, server=bound)
+        options = options_of_installation(settings, config)
+        runner.run(_serve(settings, configuration, listener, reload_settings, options))
 
 
-def configure_process_log(settings: Settings) -> None:
-    configure_logging(settings.server.log_level)
+def configure_process_log(settings: Settings, configuration: Configuration) -> None:
+    configure_logging(settings.server.log_level, settings.server.log_format)
     server_log = logging.getLogger("uvicorn.error")
     server_log.setLevel(logging.ERROR)
     server_log.addHandler(_UvicornLog())
     server_log.propagate = False
     for old in settings.old_names:
         log_warning("setting_renamed", setting=old, new_name=RENAMED[old])
+    for warning in (*settings.warnings, *configuration.upstreams.warnings):
+        log_warning("configuration_doubtful", message=warning)
 
 
-async def _serve(settings: Settings, listener: socket.socket, reload_settings: Callable[[], Settings]) -> None:
-    async with open_process(settings, reload_settings) as runtime:
+async def _serve(
+    settings: Settings,
+    configuration: Configuration,
+    listener: socket.socket,
+    reload_settings: Callable[[], Settings],
+    options: str,
+) -> None:
+    """`options`: what other commands need to find this installation."""
+    async with open_process(settings, configuration, reload_settings) as runtime:
         key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
-        (settings.data_dir / "address").write_text(runtime.origin)
-        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key))
+        # Not where links begin: the command line is on this machine, which the public name may not lead to.
+        (settings.data_dir / "address").write_text(listen_url(settings.server.host, settings.server.port))
+        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key, options))
         _page_link_file(runtime).unlink(missing_ok=True)
 
 
 @contextlib.asynccontextmanager
-async def open_process(settings: Settings, reload_settings: Callable[[], Settings]) -> AsyncIterator[Runtime]:
+async def open_process(
+    settings: Settings, configuration: Configuration, reload_settings: Callable[[], Settings]
+) -> AsyncIterator[Runtime]:
     """The runtime, checked where the last process of this data folder did not stop cleanly."""
     marker = settings.data_dir / "serving"
     if marker.exists():
         refuse_lost_commits(settings)
-    runtime = await open_runtime(settings)
+    runtime = await open_runtime(settings, configuration=configuration)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, reload_settings)
     try:
         integrity_check = await _check_after_unclean_stop(runtime)
@@ -113,10 +138,16 @@ async def open_process(settings: Settings, reload_settings: Callable[[], Setting
             marker.unlink(missing_ok=True)
     finally:
         await runtime.close()
+    log("stopped")
 
 
 async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, greet: Callable[[], None]) -> None:
     """Until a signal ends the process."""
+
+    def begin() -> None:
+        greet()
+        log_ready(runtime, listen_url(*listener.getsockname()[:2]))
+
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -128,7 +159,13 @@ async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, gre
         timeout_graceful_shutdown=5,
         http=_http_protocol(runtime),
     )
-    await _Server(config, runtime, greet).serve(sockets=[listener])
+    await _Server(config, runtime, begin).serve(sockets=[listener])
+
+
+def log_ready(runtime: Runtime, address: str) -> None:
+    table = runtime.registry.route_table
+    engine = ", ".join(table.upstreams) if table.has_real_upstream else "embedded"
+    log("ready", address=address, version=__version__, engine=engine, routes=len(table.routes))
 
 
 def _http_protocol(runtime: Runtime) -> type[asyncio.Protocol]:
@@ -163,7 +200,7 @@ async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | No
     return integrity_check
 
 
-def _print_greeting(runtime: Runtime, key: str | None) -> None:
+def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
     if not runtime.carries_out_tasks:
         others = "`imagegate worker`" if runtime.db.engine.shared else "a gateway with workers is started"
@@ -171,6 +208,15 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
     for entry in runtime.egress_rules.allow:
         click.echo(f"WARNING: URLs from users may reach {entry}: so can anybody with a key", err=True)
     _print_routes(runtime)
+    server = runtime.settings.server
+    if server.host in WILDCARD_HOSTS and not server.public_url and not server.allowed_hosts:
+        click.echo(
+            "WARNING: only loopback names and literal addresses are accepted as the host of a URL, and links begin with"
+            f" {runtime.origin}: set public_url, and allowed_hosts for further names",
+            err=True,
+        )
+    for line in describe_price_blocks(runtime.catalog, runtime.clock()):
+        click.echo(f"prices: {line}")
     if not runtime.is_loopback_only and runtime.origin.startswith("http://"):
         click.echo(
             "WARNING: the page signs in over plain http: keys and sessions can be read on the network;"
@@ -178,7 +224,9 @@ def _print_greeting(runtime: Runtime, key: str | None) -> None:
             err=True,
         )
     if key is None:
-        click.echo("create a key with: imagegate keys create --account NAME --credits N")
+        if runtime.is_loopback_only:
+            click.echo(f"the account {DEMO_ACCOUNT} is closed: no demo key, and no sign-in by a link")
+        click.echo(f"create a key with: imagegate keys create --account NAME --credits N{options}")
         return
     click.echo(f"API key with demo credits: {key}")
     _print_page_link(runtime)
@@ -205,7 +253,9 @@ def _page_link_file(runtime: Runtime) -> Path:
 def _print_routes(runtime: Runtime) -> None:
     """The upstreams, and the models that would be sold below cost."""
     registry = runtime.registry
-    if not registry.route_table.has_real_upstream:
+    if not registry.route_table.routes:
+        click.echo("WARNING: there is no enabled [[route]], so no model is served; see docs/upstreams.md", err=True)
+    elif not registry.route_table.has_real_upstream:
         click.echo("engine: embedded, a procedural preview and not a neural model; it needs no key and no network")
         return
     for name, row in registry.route_table.upstreams.items():
@@ -222,38 +272,21 @@ def _print_routes(runtime: Runtime) -> None:
 
 
 def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
-    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing. Prices need a start."""
     before = sorted(runtime.registry.route_table.routes)
     try:
-        reload_routes(runtime, reload_settings())
+        prices_changed = reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("configuration_not_reloaded", error=str(error))
         return
     after = sorted(runtime.registry.route_table.routes)
     log("configuration_reloaded", routes=len(after))
+    if prices_changed:
+        log_warning("prices_not_reloaded", message="price files have changed; they apply after a restart")
     # Kept until it is done: the loop alone would let go of it.
     task = asyncio.ensure_future(write_act(runtime.db, acts.record_reload, before, after, program_actor("SIGHUP")))
     _reload_records.add(task)
     task.add_done_callback(_reload_records.discard)
-
-
-def lock_data_dir(settings: Settings) -> TextIO:
-    """One serving process per data folder: of two, each would take the tasks of the other for lost.
-
-    The kernel releases the lock when the file is closed or the process ends, however it ends.
-    """
-    data = settings.data_dir
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise Exit(FAILED, f"imagegate: cannot use the data folder {data}: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise Exit(FAILED, f"imagegate: another gateway or worker is already serving from {data}") from None
-    return os.fdopen(handle)
 
 
 class Drain:
@@ -273,6 +306,7 @@ class Drain:
         if self._drain is None and self._runtime.wake_ups.worker_running:
             self._drain = asyncio.create_task(self._drain_and_exit(sig, frame))
             return
+        log("stopping", signal=signal.Signals(sig).name, waits_for_tasks=0)
         self._runtime.wake_ups.drain_at_once.set()
         if self._drain is None:
             self._exit(sig, frame)
@@ -280,10 +314,12 @@ class Drain:
     async def _drain_and_exit(self, sig: int, frame: FrameType | None) -> None:
         wake_ups = self._runtime.wake_ups
         wake_ups.request_drain()
-        if wake_ups.sent_tasks:
+        log("stopping", signal=signal.Signals(sig).name, waits_for_tasks=len(wake_ups.sent_tasks))
+        if count := len(wake_ups.sent_tasks):
+            tasks = "1 task that is with an upstream" if count == 1 else f"{count} tasks that are with upstreams"
             click.echo(
-                f"waiting for {len(wake_ups.sent_tasks)} tasks that are with upstreams; new tasks are accepted and wait"
-                " for the next start. Press Ctrl-C again (or send the signal again) to end now"
+                f"waiting for {tasks}; new tasks are accepted and wait for the next start. Press Ctrl-C again (or send"
+                " the signal again) to end now"
             )
         await wake_ups.drained.wait()
         self._exit(sig, frame)
@@ -323,31 +359,3 @@ def relax_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def listen(settings: Settings, *, fixed: bool) -> socket.socket:
-    """Bind the port, or the next free one unless this port was requested."""
-    host, first = settings.server.host, settings.server.port
-    for port in range(first, first + (1 if fixed or first == 0 else _MAX_PORT_ATTEMPTS)):
-        listener = _try_bind(host, port)
-        if listener is not None:
-            if port != first:
-                click.echo(f"port {first} is in use, using {port}")
-            return listener
-    raise Exit(FAILED, f"imagegate: port {first} on {host} is in use; choose another with --port")
-
-
-def _try_bind(host: str, port: int) -> socket.socket | None:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise Exit(FAILED, f"imagegate: cannot listen on {host}: {error.strerror}") from error
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError:
-        listener.close()
-        return None
-    listener.listen(1024)
-    return listener

@@ -4,11 +4,12 @@
 fetches references and posts webhooks; `results` downloads what an upstream's response points to.
 """
 
-from imagegate.egress.addresses import AllowEntry, EgressRules, parse_allow
+from imagegate.egress.addresses import EgressRules
 from imagegate.egress.client import EgressClient, FetchFailed, PostResponse, Sink
 from imagegate.egress.fetch_limits import FetchLimiter
 from imagegate.egress.results import download_result
 from imagegate.egress.urls import CheckedUrl, Purpose, UrlRefused, check_url
+from imagegate.security.networks import AllowEntry, parse_allow
 
 __all__ = [
     "AllowEntry",

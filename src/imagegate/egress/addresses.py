@@ -12,8 +12,7 @@ from typing import Final
 
 import msgspec
 
-DEFAULT_PORTS: Final = frozenset({80, 443})
-MIN_EXTRA_PORT: Final = 1024
+from imagegate.security.networks import DEFAULT_PORTS, AllowEntry, check_port
 
 DENIED_V4: Final = tuple(
     IPv4Network(block)
@@ -52,13 +51,6 @@ DENIED_V6: Final = tuple(
 )
 
 
-class AllowEntry(msgspec.Struct, frozen=True):
-    """A network that the operator allows, on one port or on all ports that are allowed anyway."""
-
-    cidr: str
-    port: int | None = None
-
-
 class EgressRules(msgspec.Struct, frozen=True):
     """The operator's rules for URLs that users give. `deny` goes before `allow`. `contact` goes into the user agent."""
 
@@ -71,26 +63,10 @@ class EgressRules(msgspec.Struct, frozen=True):
         for cidr in (*self.deny, *(entry.cidr for entry in self.allow)):
             ip_network(cidr)
         for port in self.extra_ports:
-            _check_port(port)
+            check_port(port)
         # It becomes part of a header line.
         if not (self.contact.isascii() and self.contact.isprintable()):
             raise ValueError("the contact must be printable ASCII")
-
-
-def parse_allow(text: str) -> AllowEntry:
-    """Read `CIDR[:PORT]`, as in `127.0.0.1/32:8443` or `fd00::/8`."""
-    address, slash, rest = text.strip().partition("/")
-    length, colon, port = rest.partition(":")
-    if not slash:
-        raise ValueError(f"{text!r}: write CIDR[:PORT] with the prefix length, as in 127.0.0.1/32:8443")
-    if not (length.isascii() and length.isdigit()):
-        raise ValueError(f"{text!r}: {length!r} is not a prefix length")
-    cidr = str(ip_network(f"{address}/{length}"))
-    if not colon:
-        return AllowEntry(cidr)
-    if not (port.isascii() and port.isdigit() and len(port) <= 5):
-        raise ValueError(f"{text!r}: {port!r} is not a port")
-    return AllowEntry(cidr, _check_port(int(port)))
 
 
 class AddressPolicy:
@@ -121,6 +97,15 @@ class AddressPolicy:
             ip in network and self._entry_allows_port(only, port) for network, only in self._allowed
         )
 
+    def names(self, address: str, port: int) -> bool:
+        """Whether an entry of the operator names this very port, and a network that the address is in."""
+        ip = _parse_address(address)
+        return ip is not None and any(ip in network and only == port for network, only in self._allowed)
+
+    def names_port(self, port: int) -> bool:
+        """Whether an entry of the operator names this very port, for some address."""
+        return any(only == port for _, only in self._allowed)
+
     def is_port_open(self, port: int) -> bool:
         """Whether an entry of the operator allows this port for some address."""
         return any(self._entry_allows_port(only, port) for _, only in self._allowed)
@@ -149,9 +134,3 @@ def _parse_address(address: str) -> IPv4Address | IPv6Address | None:
         return ip_address(address)
     except ValueError:
         return None
-
-
-def _check_port(port: int) -> int:
-    if port in DEFAULT_PORTS or MIN_EXTRA_PORT <= port <= 65535:
-        return port
-    raise ValueError(f"port {port}: only 80, 443 and {MIN_EXTRA_PORT} to 65535 can be opened")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import ClientSession, TCPConnector, ThreadedResolver, web
@@ -13,6 +15,10 @@ from imagegate.simulator.app_state import AppState
 from imagegate.simulator.routes import build_app
 
 _BACKLOG = 1024
+
+
+class CannotListen(Exception):
+    """The text says where and why."""
 
 
 class Listener:
@@ -27,9 +33,13 @@ class Listener:
         self._reopen_tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Raises OSError where the port is in use."""
         loop = asyncio.get_running_loop()
-        self._server_socket = await loop.create_server(self._server, self._host, self.port, backlog=_BACKLOG)
+        try:
+            self._server_socket = await loop.create_server(self._server, self._host, self.port, backlog=_BACKLOG)
+        except OSError as error:
+            # asyncio writes a text of its own around the number.
+            reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+            raise CannotListen(f"cannot listen on port {self.port} of {self._host}: {reason}") from error
         self.port = self._server_socket.sockets[0].getsockname()[1]
 
     async def refuse(self, seconds: float) -> None:

@@ -7,21 +7,17 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 import msgspec
-from yarl import URL
 
-from imagegate.catalog.catalog import Catalog, CatalogError
-from imagegate.catalog.environment import configs_from_environment
 from imagegate.catalog.routes import Dialect, RouteConfig, RouteTable, UpstreamConfig
 from imagegate.upstreams.base import Adapter, Call, CallHooks, Outcome, Produced, Upstream, UpstreamDeps
-from imagegate.upstreams.embedded import NAME as EMBEDDED
 from imagegate.upstreams.embedded import Embedded
 from imagegate.upstreams.fal import Fal
 from imagegate.upstreams.openai.adapter import OpenAI
+from imagegate.upstreams.plan import PreparedUpstream, UpstreamPlan, prepare_upstream
 from imagegate.upstreams.replicate import Replicate
 from imagegate.upstreams.task_api import TaskApi
 
@@ -32,11 +28,6 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
     "fal": Fal,
     "replicate": Replicate,
     "embedded": Embedded,
-}
-_DEFAULT_BASE_URLS: Final = {
-    "openai": "https://api.openai.com/v1",
-    "fal": "https://queue.fal.run",
-    "replicate": "https://api.replicate.com",
 }
 _MAX_TEXT_CHARS: Final = 1000
 _MAX_REQUEST_ID_CHARS: Final = 200
@@ -128,76 +119,19 @@ class _TextCleaner:
         return text
 
 
-def build_registry(
-    upstreams: Sequence[UpstreamConfig], routes: Sequence[RouteConfig], catalog: Catalog, deps: UpstreamDeps, today: str
-) -> UpstreamRegistry:
-    """The configured upstreams; without any, those that the environment holds keys for; without those, the embedded
-    engine for every model. `today` as YYYY-MM-DD. CatalogError says what is wrong."""
-    if not upstreams:
-        upstreams, found_routes = configs_from_environment(deps.env, catalog, today)
-        routes = [*routes, *found_routes]
-    if not upstreams:
-        upstreams, routes = _embedded_configs(catalog)
-    route_table = RouteTable(upstreams, routes, list(catalog.models))
-    built = {config.name: build_upstream(config, route_table.dialects[config.name], deps) for config in upstreams}
+def build_registry(plan: UpstreamPlan, deps: UpstreamDeps) -> UpstreamRegistry:
+    """The upstreams of a plan, each with its key. Nothing is opened."""
+    built = {one.config.name: _connect(one, deps) for one in plan.upstreams}
     fingerprints = {name: upstream.key_fingerprint for name, upstream in built.items()}
-    return UpstreamRegistry(route_table, built, fingerprints, routes)
-
-
-def _embedded_configs(catalog: Catalog) -> tuple[list[UpstreamConfig], list[RouteConfig]]:
-    config = UpstreamConfig(name=EMBEDDED, protocol="embedded", on_unknown="fail")
-    return [config], [RouteConfig(model=model, upstream=EMBEDDED) for model in catalog.models]
+    return UpstreamRegistry(plan.route_table, built, fingerprints, plan.routes)
 
 
 def build_upstream(config: UpstreamConfig, dialect: Dialect, deps: UpstreamDeps) -> ConnectedUpstream:
-    """Reads the upstream's key and opens nothing. The key is kept until the upstream is built anew.
+    """One upstream by itself. Its key is kept until it is built anew. CatalogError tells what to change."""
+    return _connect(prepare_upstream(config, dialect, deps.env), deps)
 
-    CatalogError tells the operator what to change. It holds no secret.
-    """
-    api_key = ""
-    if config.protocol != "embedded":
-        config = msgspec.structs.replace(config, base_url=config.base_url or _DEFAULT_BASE_URLS.get(dialect.name, ""))
-        error = _base_url_error(config.base_url) or _azure_error(config, dialect)
-        if error:
-            raise CatalogError(f"upstream {config.name!r}: {error}")
-        api_key = "" if dialect.auth == "none" else _read_api_key(config, deps.env)
+
+def _connect(prepared: PreparedUpstream, deps: UpstreamDeps) -> ConnectedUpstream:
+    config, dialect, api_key = prepared.config, prepared.dialect, prepared.api_key
     adapter = ADAPTERS[config.protocol](config, dialect, deps, api_key)
     return ConnectedUpstream(adapter.name, adapter, deps, api_key)
-
-
-def _read_api_key(config: UpstreamConfig, env: Mapping[str, str]) -> str:
-    """The key in the variable or the file that the configuration names; fit for a header."""
-    label = f"upstream {config.name!r}: "
-    if config.api_key_env:
-        label += f"the variable {config.api_key_env}"
-        text = env.get(config.api_key_env, "")
-    elif config.api_key_file:
-        label += f"the file {config.api_key_file}"
-        try:
-            text = Path(config.api_key_file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CatalogError(f"{label} cannot be read: {error.__class__.__name__}") from None
-    else:
-        raise CatalogError(f"{label}name its key with api_key_env or api_key_file, or override auth with 'none'")
-    key = text.strip()
-    if not key:
-        raise CatalogError(f"{label} holds no key")
-    if not (key.isascii() and key.isprintable()):
-        raise CatalogError(f"{label} holds more than one line or characters that no key has")
-    return key
-
-
-def _base_url_error(base_url: str) -> str:
-    try:
-        url = URL(base_url)
-    except ValueError:
-        return "base_url is not a URL"
-    if url.scheme not in ("http", "https") or not url.host:
-        return "base_url must begin with https:// or http:// and name a host"
-    if url.user or url.password:
-        return "base_url must not contain a key; name it with api_key_env or api_key_file"
-    return "base_url must not contain '?' or '#'" if url.query_string or url.fragment else ""
-
-
-def _azure_error(config: UpstreamConfig, dialect: Dialect) -> str:
-    return "api_version is missing" if dialect.path_style == "azure_dated" and not config.api_version else ""
