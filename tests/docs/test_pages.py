@@ -44,7 +44,7 @@ SERVED = {
 }
 # What the reader writes there.
 YOURS = {"sk-…": "a-key", "API_KEY=imk_live_…": "API_KEY=$(cat data/demo-key)", "AZURE_EU_KEY=…": "AZURE_EU_KEY=a-key"}
-_PATIENCE_S = 5.0
+_PATIENCE_S = 20.0
 PORTS = ("8000", "9100", "9300", "8765")
 RUN = [page for page in pages() if any(kind(block) == "run" for block in blocks(page))]
 _ENV = {
