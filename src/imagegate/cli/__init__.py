@@ -63,7 +63,10 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="""Begin with:  imagegate serve  and in another terminal  imagegate generate "a red fox" -o fox.png
+    epilog="""\b
+    To begin, in two terminals:
+      imagegate serve
+      imagegate generate "a red fox" -o fox.png
 
     \b
     Exit codes:
