@@ -19,6 +19,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
 
+from imagegate.api.access_log import AccessLog
 from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
 from imagegate.api.body import header_of
 from imagegate.api.client_connection import Caller
@@ -380,7 +381,8 @@ def _assemble(
     endpoints: ASGIApp = Endpoints(app, services, authenticator, server, handle_error)
     if runtime.tracing is not None:
         endpoints = TracedRequests(endpoints, runtime.tracing)
-    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
+    whole = RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
+    return AccessLog(whole, server.trusted_proxies) if server.access_log else whole
 
 
 class _Application(Litestar):

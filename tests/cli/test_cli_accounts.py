@@ -121,7 +121,7 @@ def test_keys_delete_does_what_the_api_does(gateway: Gateway) -> None:
     with gateway.client(made["key"]) as client:
         children = [client.post("/v1/keys", json={"name": name}).json()["id"] for name in ("a", "b")]
     kept = read(gateway, "keys", "delete", "--account", "tidy", children[0], "--made-keys", "keep")
-    assert kept == {"id": children[0], "deleted": True, "ended_keys": []}
+    assert kept == {"id": children[0], "account": "tidy", "deleted": True, "ended_keys": []}
     deleted = read(gateway, "keys", "delete", "--account", "tidy", made["id"])
     assert deleted["ended_keys"] == [children[1]]
     rows = read(gateway, "keys", "list", "--account", "tidy")

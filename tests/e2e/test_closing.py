@@ -117,7 +117,7 @@ def test_what_was_queued_while_no_gateway_ran_is_cancelled_by_the_next_and_a_clo
     for name in ("late", "demo"):
         gateway.run("accounts", "close", name)
     gateway.start()
-    assert not any(line.startswith("API key with demo credits") for line in gateway.output[-20:])
+    assert any(line.startswith("the account demo is closed") for line in gateway.output)
     setup.admin.close()
     setup.admin = gateway.client(setup.admin.headers["authorization"].partition(" ")[2])
     setup.expect_the_sent_one_charged_and_the_other_cancelled("late", tasks)

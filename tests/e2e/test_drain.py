@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import random
 import signal
@@ -159,6 +160,11 @@ def drain_with_calls(folder: Path, calls: int, call_s: int, waiting: int) -> dic
             assert made["status"] == "pending", "it waits for the next start"
             assert gateway.wait_for_exit(timeout_s=END_S + call_s) == 0, "\n".join(gateway.output)
             assert any("waiting for" in line for line in gateway.output)
+            events = [json.loads(line) for line in gateway.output if line.startswith("{")]
+            ready, stopping, stopped = (line for line in events if line["event"] in ("ready", "stopping", "stopped"))
+            assert (ready["address"], ready["engine"], ready["routes"]) == (gateway.url, "only", 1)
+            assert (stopping["signal"], stopping["waits_for_tasks"]) == ("SIGTERM", calls)
+            assert (stopped["event"], stopped) == ("stopped", events[-1])
             states = dict(read_rows(gateway.data, "SELECT state, COUNT(*) FROM tasks GROUP BY state"))
             gateway.check()
             gateway.start()

@@ -273,6 +273,11 @@ def test_a_callback_in_the_clear_is_refused_with_the_entry_that_it_needs(url: st
     )
 
 
+def test_a_port_that_no_entry_can_name_is_refused_without_advice() -> None:
+    with pytest.raises(UrlRefused, match="port 81 cannot be opened for http URLs"):
+        check_url("http://127.0.0.1:81/", Purpose.CALLBACK, NAMED)
+
+
 def test_a_callback_in_the_clear_obeys_the_denied_addresses() -> None:
     with pytest.raises(UrlRefused, match="denied by the operator"):
         check_url("http://10.6.6.6/", Purpose.CALLBACK, NAMED)

@@ -131,6 +131,12 @@ def test_unknown_addresses_are_pages_outside_the_api_and_json_inside(gateway: Ga
     )
 
 
+def test_addresses_that_people_and_browsers_guess_lead_to_what_they_mean(gateway: Gateway) -> None:
+    for path, title in (("/docs", b"<title>"), ("/docs/", b"<title>"), ("/favicon.ico", b"<svg")):
+        answer = httpx.get(gateway.url + path, follow_redirects=True, timeout=60)
+        assert (answer.status_code, title in answer.content) == (200, True), path
+
+
 def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(gateway: Gateway) -> None:
     address = re.findall(r'href="(/static/[0-9a-f]{12}/css/base.css)"', httpx.get(gateway.url, timeout=60).text)[0]
     kept = httpx.get(gateway.url + address, timeout=60)

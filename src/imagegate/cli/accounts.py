@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import json
 import shlex
 from typing import Any
@@ -16,6 +15,7 @@ from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_of, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
+from imagegate.domain.bounds import suggest
 from imagegate.domain.errors import AccountClosed
 from imagegate.domain.money import (
     format_credits,
@@ -222,7 +222,7 @@ def delete(settings: Settings, account: str, made_keys: str, as_json: bool, key_
         raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
     ended = [key.id for key in deleted.made_keys]
     if as_json:
-        click.echo(json.dumps({"id": key_id, "deleted": True, "ended_keys": ended}))
+        click.echo(json.dumps({"id": key_id, "account": account, "deleted": True, "ended_keys": ended}))
         return
     click.echo(f"{key_id} is deleted")
     for one in ended:
@@ -230,11 +230,10 @@ def delete(settings: Settings, account: str, made_keys: str, as_json: bool, key_
 
 
 async def find_account(db: Database, name: str) -> Account:
-    """The account of this name; the command ends where there is none, with the names that are like it."""
+    """The account of this name; the command ends where there is none, with the name that is most like it."""
     account = None if "\0" in name else await db.read(accounts.find_account_by_name, name)
     if account is None:
-        like = difflib.get_close_matches(name, await db.read_report(accounts.list_names, _MAX_NAMES))
-        hint = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+        hint = suggest(name, await db.read_report(accounts.list_names, _MAX_NAMES))
         raise Exit(FAILED, f"imagegate: no account is named {name!r}{hint}")
     return account
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -124,8 +125,9 @@ def reopen(settings: Settings, name: str, as_json: bool) -> None:
 
     changed, keys = run_on_database(settings, work)
     if not as_json:
-        made = f"; its keys stay ended, make a new one with: imagegate keys create --account {name}"
-        click.echo(f"{name} is open again{made}" if changed.changed else f"{name} was not closed")
+        again = shlex.join(("imagegate", "keys", "create", "--account", name))
+        opened = f"{name} is open again; its keys stay ended, make a new one with: {again}"
+        click.echo(opened if changed.changed else f"{name} was not closed")
     _print_account(settings, changed.account, keys, as_json)
 
 

@@ -21,6 +21,7 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
+from imagegate import __version__
 from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
 from imagegate.app import (
     Configuration,
@@ -36,7 +37,7 @@ from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
 from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
-from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
@@ -137,10 +138,16 @@ async def open_process(
             marker.unlink(missing_ok=True)
     finally:
         await runtime.close()
+    log("stopped")
 
 
 async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, greet: Callable[[], None]) -> None:
     """Until a signal ends the process."""
+
+    def begin() -> None:
+        greet()
+        log_ready(runtime, listen_url(*listener.getsockname()[:2]))
+
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -152,7 +159,13 @@ async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, gre
         timeout_graceful_shutdown=5,
         http=_http_protocol(runtime),
     )
-    await _Server(config, runtime, greet).serve(sockets=[listener])
+    await _Server(config, runtime, begin).serve(sockets=[listener])
+
+
+def log_ready(runtime: Runtime, address: str) -> None:
+    table = runtime.registry.route_table
+    engine = ", ".join(table.upstreams) if table.has_real_upstream else "embedded"
+    log("ready", address=address, version=__version__, engine=engine, routes=len(table.routes))
 
 
 def _http_protocol(runtime: Runtime) -> type[asyncio.Protocol]:
@@ -211,6 +224,8 @@ def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:
             err=True,
         )
     if key is None:
+        if runtime.is_loopback_only:
+            click.echo(f"the account {DEMO_ACCOUNT} is closed: no demo key, and no sign-in by a link")
         click.echo(f"create a key with: imagegate keys create --account NAME --credits N{options}")
         return
     click.echo(f"API key with demo credits: {key}")
@@ -291,6 +306,7 @@ class Drain:
         if self._drain is None and self._runtime.wake_ups.worker_running:
             self._drain = asyncio.create_task(self._drain_and_exit(sig, frame))
             return
+        log("stopping", signal=signal.Signals(sig).name, waits_for_tasks=0)
         self._runtime.wake_ups.drain_at_once.set()
         if self._drain is None:
             self._exit(sig, frame)
@@ -298,10 +314,12 @@ class Drain:
     async def _drain_and_exit(self, sig: int, frame: FrameType | None) -> None:
         wake_ups = self._runtime.wake_ups
         wake_ups.request_drain()
-        if wake_ups.sent_tasks:
+        log("stopping", signal=signal.Signals(sig).name, waits_for_tasks=len(wake_ups.sent_tasks))
+        if count := len(wake_ups.sent_tasks):
+            tasks = "1 task that is with an upstream" if count == 1 else f"{count} tasks that are with upstreams"
             click.echo(
-                f"waiting for {len(wake_ups.sent_tasks)} tasks that are with upstreams; new tasks are accepted and wait"
-                " for the next start. Press Ctrl-C again (or send the signal again) to end now"
+                f"waiting for {tasks}; new tasks are accepted and wait for the next start. Press Ctrl-C again (or send"
+                " the signal again) to end now"
             )
         await wake_ups.drained.wait()
         self._exit(sig, frame)

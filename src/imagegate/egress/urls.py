@@ -17,6 +17,7 @@ import idna
 import msgspec
 
 from imagegate.egress.addresses import AddressPolicy, EgressRules, address_policy
+from imagegate.security.networks import can_be_opened
 
 RefusalReason = Literal["scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"]
 
@@ -95,6 +96,8 @@ def _check_named(host: str, port: int, book: AddressPolicy) -> None:
     address = _literal_address(host)
     if book.names(address, port) if address else book.names_port(port):
         return
+    if not can_be_opened(port):
+        raise UrlRefused("port", f"port {port} cannot be opened for http URLs")
     shown = address or ("127.0.0.1" if host.lower() == "localhost" else "")
     entry = f"{shown}/{128 if ':' in shown else 32}:{port}" if shown else f"ADDRESS/32:{port}"
     raise UrlRefused(
