@@ -82,7 +82,7 @@ def test_a_customer_sees_no_view_of_the_operator(gateway: Gateway, tabs: Tabs) -
 def test_the_operators_views_are_sound_on_a_dark_korean_phone(
     gateway: Gateway, browser: Browser, task: dict[str, Any], operator: str
 ) -> None:
-    _all_sound(gateway, browser, operator, (*OPERATOR, f"costs/{task['id']}"), **PHONE)
+    _all_sound(gateway, browser, operator, (*OPERATOR[::3], f"costs/{task['id']}"), **PHONE)
 
 
 @pytest.mark.gate
