@@ -94,6 +94,7 @@ def test_credits_that_cannot_be_granted_are_not(installation: Gateway, amount: s
 def test_a_refund_needs_a_reason_that_can_be_read(installation: Gateway) -> None:
     said = refused(installation, "credits", "refund", "task-unified-1-aaaaaaaa", "--reason", " ")
     assert "--reason is ' ': must be 1 to 500 characters" in said
+    assert "TASK is 'nonsense': must be the id of a task" in refused(installation, "credits", "refund", "nonsense")
 
 
 @pytest.mark.parametrize(
