@@ -142,7 +142,7 @@ def test_s5_1_later_refund_on_the_command_line(gateway: Gateway) -> None:
         assert (again["refunded_before"], float(again["amount"]["credits"])) == (True, charged)
         assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["billing"]["refund_status"] == "completed"
         assert parse_response(client.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 100
-    for unknown in ("task-unified-1-aaaaaaaa", "nonsense"):
+    for unknown, code in (("task-unified-1-aaaaaaaa", 1), ("nonsense", 2)):
         done = gateway.run("credits", "refund", unknown, check=False)
-        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     gateway.check()
