@@ -43,6 +43,7 @@ from imagegate.domain.errors import NotFound
 from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
+from imagegate.flows.places import check_reachable, database_url
 from imagegate.flows.relay import (
     follow_other_processes,
     hear_other_processes,
@@ -64,7 +65,7 @@ from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation, prices
 from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
-from imagegate.store.dialect import Clock, Engine, wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.plan import UpstreamPlan, plan_upstreams
@@ -79,13 +80,9 @@ from imagegate.workers.thumbnail_worker import ThumbnailWorker
 from imagegate.workers.webhook_worker import WebhookWorker
 
 
-def _create_engine(settings: Settings, clock: Clock | None = None) -> Engine:
-    return create_engine(settings.storage.database or str(settings.data_dir / "imagegate.db"), clock)
-
-
 def refuse_lost_commits(settings: Settings) -> None:
     """After an unclean stop, while nobody has the database open: DatabaseUnusable where commits cannot be read."""
-    found = _create_engine(settings).find_lost_commits()
+    found = create_engine(database_url(settings)).find_lost_commits()
     if found:
         raise DatabaseUnusable(
             f"{found}: what was acknowledged in them is lost. Restore the last backup; or run `imagegate check`, which"
@@ -97,7 +94,7 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
     storage = settings.storage
     return Database(
-        _create_engine(settings, clock),
+        create_engine(database_url(settings), clock),
         readers=storage.readers,
         list_readers=storage.list_readers,
         batch=storage.writer_batch,
@@ -120,16 +117,6 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
     return database
 
 
-def check_places(settings: Settings) -> None:
-    """SettingsError where the database or the storage of images cannot be such a place. Nothing is opened or made."""
-    try:
-        _create_engine(settings)
-    except DatabaseUnusable as error:
-        raise SettingsError(str(error)) from error
-    if settings.blob_dir is None:
-        open_blobs(settings)
-
-
 async def open_runtime(
     settings: Settings,
     clock: Clock | None = None,
@@ -139,6 +126,8 @@ async def open_runtime(
     """Open everything that flows need. Close it with `runtime.close()`."""
     catalog, plan = configuration or read_configuration(settings)
     egress = build_egress_rules(settings)
+    if settings.blob_dir is None:
+        await check_reachable(open_blobs(settings))  # before a database is made
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
