@@ -126,8 +126,11 @@ async def open_runtime(
     """Open everything that flows need. Close it with `runtime.close()`."""
     catalog, plan = configuration or read_configuration(settings)
     egress = build_egress_rules(settings)
-    if settings.blob_dir is None:
-        await check_reachable(open_blobs(settings))  # before a database is made
+    links_origin = ""
+    if settings.blob_dir is None:  # asked before a database is made
+        store = open_blobs(settings)
+        links_origin = await _find_links_origin(settings, store)
+        await check_reachable(store)
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
@@ -136,7 +139,6 @@ async def open_runtime(
     for folder in (settings.spool_dir, settings.blob_dir):
         if folder is not None:
             keep_from_others(folder)
-    links_origin = await _find_links_origin(settings, blobs)
     spool.folder_id = await verify_folders(database, settings, blobs)
     if clock is None:
         clock = await _shared_clock(database) if database.engine.shared else wall_clock
