@@ -144,6 +144,7 @@ def problems_of(file: Path | None, env: Mapping[str, str] = {}, **options: objec
         ("repeat_usd_per_day", "-5"),
         ("repeat_usd_per_day", ""),
         ("log_level", "loud"),
+        ("log_format", "xml"),
         ("log_level", ""),
         ("storage_links", "proxy"),
         ("port", ""),

@@ -19,6 +19,7 @@ from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
 
+from imagegate.api.access_log import AccessLog
 from imagegate.api.auth import Authenticator, authenticated_key, build_actor_provider
 from imagegate.api.body import header_of
 from imagegate.api.client_connection import Caller
@@ -32,7 +33,7 @@ from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
 from imagegate.api.traced_requests import TracedRequests
 from imagegate.blobs import BlobStore, LocalBlobStore, open_blobs
-from imagegate.catalog.catalog import Catalog, CatalogError, encode_block, is_same_block
+from imagegate.catalog.catalog import Catalog, CatalogError
 from imagegate.catalog.load import load_catalog
 from imagegate.catalog.schema import OpenAIName
 from imagegate.concurrency import OutgoingNews
@@ -44,6 +45,7 @@ from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
 from imagegate.flows.places import check_reachable, database_url
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.relay import (
     follow_other_processes,
     hear_other_processes,
@@ -63,7 +65,7 @@ from imagegate.security.private_files import keep_from_others
 from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
-from imagegate.store import installation, prices
+from imagegate.store import installation
 from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
 from imagegate.store.dialect import Clock, wall_clock
 from imagegate.tracing import open_tracing
@@ -170,7 +172,7 @@ async def open_runtime(
     )
     if database.engine.shared:
         runtime.wake_ups.news = OutgoingNews()
-    await _register_prices(runtime)
+    await verify_price_blocks(database, catalog, clock())
     # A full disk is noticed here, before anything is promised.
     await database.write(installation.probe_write)
     return runtime
@@ -246,10 +248,15 @@ def load_catalog_and_registry(settings: Settings, spool: Spool) -> tuple[Catalog
     return catalog, build_registry(plan, _build_upstream_deps(settings, spool, blobs, keyring, egress))
 
 
-def reload_routes(runtime: Runtime, settings: Settings) -> None:
-    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was."""
+def reload_routes(runtime: Runtime, settings: Settings) -> bool:
+    """Use these upstreams and routes for all calls from now on. SettingsError leaves everything as it was.
+
+    Prices are read at the start alone; returned is whether their files say something else now.
+    """
+    catalog = load_configured_catalog(settings)
     plan = plan_configured(settings, runtime.catalog)
     runtime.registry.replace_with(build_registry(plan, runtime.upstream_deps))
+    return catalog.blocks != runtime.catalog.blocks
 
 
 def _build_upstream_deps(
@@ -298,15 +305,6 @@ def public_origin(settings: Settings) -> str:
     host = "127.0.0.1" if server.host in (*WILDCARD_HOSTS, "localhost") else server.host
     host = f"[{host}]" if ":" in host else host
     return server.public_url or f"http://{host}:{server.port}"
-
-
-async def _register_prices(runtime: Runtime) -> None:
-    for block in runtime.catalog.blocks.values():
-        stored = await runtime.db.write(prices.register_price_version, block.version, encode_block(block))
-        if not is_same_block(stored, block):
-            raise DatabaseUnusable(
-                f"price block {block.version} was edited after tasks were priced by it; give it a new version"
-            )
 
 
 def build_app(runtime: Runtime) -> ASGIApp:
@@ -374,7 +372,8 @@ def _assemble(
     endpoints: ASGIApp = Endpoints(app, services, authenticator, server, handle_error)
     if runtime.tracing is not None:
         endpoints = TracedRequests(endpoints, runtime.tracing)
-    return RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
+    whole = RequestMiddleware(endpoints, server, runtime.settings.openai.openai_cors_origins, metrics.requests.count)
+    return AccessLog(whole, server.trusted_proxies) if server.access_log else whole
 
 
 class _Application(Litestar):

@@ -48,7 +48,9 @@ class Runtime:
     is in the link to the page that the start prints: whoever has it is the person at this machine. `event_streams`
     counts the open ones of each key, `uploads_under_way` those of each account. `live_answers` are what synchronous
     requests wait for. `tracing` is None where no traces are recorded. `notifications` go to the other processes of the
-    database, where there can be any. `waiting_for_storage` are the tasks here that the storage of images delays.
+    database, where there can be any. `price_catalogs` has the prices of each price version that was used, as they are
+    on record, `price_conflicts` the versions that this process has otherwise and does not sell by.
+    `waiting_for_storage` are the tasks here that the storage of images delays.
     """
 
     settings: Settings
@@ -81,6 +83,8 @@ class Runtime:
     uploads_under_way: Counter[str] = dataclasses.field(default_factory=Counter)
     fetching: Counter[str] = dataclasses.field(default_factory=Counter)
     event_streams: Counter[str] = dataclasses.field(default_factory=Counter)
+    price_catalogs: dict[str, Catalog] = dataclasses.field(default_factory=dict)
+    price_conflicts: set[str] = dataclasses.field(default_factory=set)
     waiting_for_storage: set[str] = dataclasses.field(default_factory=set)
     wake_ups: WakeUps = dataclasses.field(default_factory=WakeUps)
     live_answers: LiveAnswers = dataclasses.field(default_factory=LiveAnswers)

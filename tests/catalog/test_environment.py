@@ -86,7 +86,7 @@ per_1k_tokens = { image_output = "0.036", image_input = "0.01", image_cached_inp
     ("text", "message"),
     [
         ("version = 1", "version"),
-        ('version = "a"\neffective_from = 1\nprice = []\nextends = "nobody"', "extends must name an earlier block"),
+        ('version = "a"\neffective_from = 1795000000\nextends = "nobody"', "extends is 'nobody', and no block"),
         ("not toml", "prices.toml"),
     ],
 )

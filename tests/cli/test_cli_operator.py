@@ -87,11 +87,15 @@ def test_grants_are_exact_and_can_be_taken_back(place: Gateway) -> None:
     gateway = place
     gateway.run("keys", "create", "--account", "shop", "--credits", "68")
     assert "136 credits ($2)" in gateway.run("credits", "grant", "--account", "shop", "68").stdout
+    gateway.run("keys", "create", "--account", "round", "--credits", "500", "--cap", "100", "--daily-cap", "50")
+    assert "round has 750 credits ($11.0294)" in gateway.run("credits", "grant", "--account", "round", "250").stdout
+    assert "  cap=100  daily_cap=50" in gateway.run("keys", "list", "--account", "round").stdout
+    assert list_keys(gateway, "round")[0]["daily_cap"] == "50.000000024"  # exact for programs
     gateway.run("credits", "grant", "--account", "shop", "-68.5")
     assert "68 credits ($1)" in gateway.run("credits", "grant", "--account", "shop", "0.5").stdout
     refused = gateway.run("credits", "grant", "--account", "shop", "-68.1", check=False)
     assert refused.returncode == 1
-    assert "less than that" in refused.stderr
+    assert refused.stderr == "imagegate: shop has 68 credits: 68.1 cannot be taken back\n"
     assert len(list_keys(gateway, "shop")) == 1
     gateway.check()
 

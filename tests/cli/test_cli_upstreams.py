@@ -36,7 +36,7 @@ def test_a_test_costs_what_it_says_and_explains_the_answer(tmp_path: Path, sim: 
     sim.reset()
     done = run(tmp_path, sim, "test", "there")
     assert done.returncode == 0, done.stderr
-    assert "592x1776, quality low, expected cost $0.001955" in done.stdout
+    assert "592x1776, quality low, expected cost $0.002" in done.stdout
     assert "produced: image/png, 592x1776" in done.stdout
     assert "usage: 62 output tokens, the formula says 62" in done.stdout
     assert sim.total["images"] == 1

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from imagegate.domain.money import (
     format_credits,
+    format_credits_for_people,
     format_decimal,
+    format_for_people,
     format_rounded_credits,
     format_usd,
+    format_usd_for_people,
     json_number,
     parse_credits,
     to_money,
@@ -49,6 +52,37 @@ def test_s9_credits_are_rounded_half_up_to_6_decimals(nanos: int, rate: int) -> 
     text = format_rounded_credits(nanos, rate)
     assert Fraction(text) == (-expected if exact < 0 else expected)
     assert len(text.partition(".")[2]) <= 6
+
+
+@given(st.integers(0, 10**12), RATES)
+def test_amounts_for_people_are_within_half_of_the_fourth_digit(nanos: int, rate: int) -> None:
+    text = format_credits_for_people(nanos, rate)
+    assert re.fullmatch(r"(0|[1-9][0-9]*)(\.[0-9]{0,3}[1-9])?", text)
+    assert abs(Fraction(text) - Fraction(nanos * rate, 10**9)) <= Fraction(1, 20_000)
+    assert format_credits_for_people(-nanos, rate) == (text if text == "0" else f"-{text}")
+
+
+@given(st.integers(0, 10**9), st.integers(0, 3), st.integers(1, 1000))
+def test_what_was_granted_reads_as_it_was_typed(units: int, scale: int, rate: int) -> None:
+    typed = format_decimal(units, scale)
+    assert format_credits_for_people(parse_credits(typed, rate), rate) == typed
+
+
+def test_amounts_for_people() -> None:
+    assert format_credits(parse_credits("250", 68), 68) == "249.999999984"
+    assert format_credits_for_people(parse_credits("250", 68), 68) == "250"
+    for exact, shown in (
+        ("0.00005", "0.0001"),
+        ("-0.00005", "-0.0001"),
+        ("0.00004999", "0"),
+        ("-0.00001", "0"),
+        ("1e-07", "0"),
+        ("3.227994", "3.228"),
+        ("1000", "1000"),
+        ("999999999999999999.99995", "1000000000000000000"),
+    ):
+        assert format_for_people(exact) == shown
+    assert format_usd_for_people(47_470_500) == "0.0475"
 
 
 @given(st.integers(0, 10**9), st.integers(0, 9), RATES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import random
 import signal
@@ -42,6 +43,7 @@ def stop(gateway: Gateway) -> None:
     assert gateway.stop(timeout_s=END_S) == 0, "\n".join(gateway.output)
 
 
+@pytest.mark.gate
 def test_f20_sigterm_under_load_loses_nothing_and_counts_no_crash(tmp_path: Path) -> None:
     """Clients repeat their requests through the stop and the restart until they are acknowledged."""
     gateway = Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "4"})
@@ -91,6 +93,7 @@ def test_tsk_9_what_the_drain_does_not_finish_is_handed_back(tmp_path: Path) -> 
     assert read_rows(tmp_path, "SELECT DISTINCT crashes FROM tasks") == [(0,)]
 
 
+@pytest.mark.gate
 def test_tsk_9_a_task_that_is_being_claimed_is_not_claimed_for_ever(tmp_path: Path) -> None:
     """The signal comes between the create and the first call: the task goes back, and the program ends."""
     gateway = Gateway(tmp_path)
@@ -159,6 +162,11 @@ def drain_with_calls(folder: Path, calls: int, call_s: int, waiting: int) -> dic
             assert made["status"] == "pending", "it waits for the next start"
             assert gateway.wait_for_exit(timeout_s=END_S + call_s) == 0, "\n".join(gateway.output)
             assert any("waiting for" in line for line in gateway.output)
+            events = [json.loads(line) for line in gateway.output if line.startswith("{")]
+            ready, stopping, stopped = (line for line in events if line["event"] in ("ready", "stopping", "stopped"))
+            assert (ready["address"], ready["engine"], ready["routes"]) == (gateway.url, "only", 1)
+            assert (stopping["signal"], stopping["waits_for_tasks"]) == ("SIGTERM", calls)
+            assert (stopped["event"], stopped) == ("stopped", events[-1])
             states = dict(read_rows(gateway.data, "SELECT state, COUNT(*) FROM tasks GROUP BY state"))
             gateway.check()
             gateway.start()

@@ -79,6 +79,10 @@ def test_a_gateway_without_workers_and_a_worker_carry_out_a_task_and_show_its_th
         api.check()
         assert worker.stop() == 0
         assert api.stop() == 0
+        for process, address in ((worker, worker.url), (api, api.url)):
+            events = [json.loads(line) for line in process.output if line.startswith("{")]
+            ready, stopping, stopped = (line for line in events if line["event"] in ("ready", "stopping", "stopped"))
+            assert (ready["address"], stopping["signal"], stopped) == (address, "SIGTERM", events[-1])
     assert not (api.data / "serving").exists()
     assert not (worker.data / "serving").exists()
 

@@ -38,6 +38,7 @@ from tests.egress.raw_server import (
     serve_raw,
     server_tls,
 )
+from tests.support.gateway import free_port
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -222,7 +223,167 @@ def test_a_post_is_never_repeated() -> None:
     assert asyncio.run(scenario()) == 1
 
 
-def test_callbacks_are_never_in_the_clear() -> None:
-    rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", 8443),))
-    with pytest.raises(UrlRefused, match="https"):
-        check_url("http://127.0.0.1:8443/", Purpose.CALLBACK, rules)
+NAMED = EgressRules(
+    allow=(
+        AllowEntry("127.0.0.1/32", 9300),
+        AllowEntry("::1/128", 9300),
+        AllowEntry("127.0.0.0/8"),
+        AllowEntry("10.0.0.0/8", 80),
+    ),
+    deny=("10.6.6.6/32",),
+    extra_ports=(9301,),
+)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9300/hook",
+        "http://[::1]:9300/hook",
+        "http://localhost:9300/",
+        "http://hook.test:9300/",
+        "HTTP://127.0.0.1:9300",
+        "http://10.1.2.3/",
+    ],
+)
+def test_a_callback_may_go_in_the_clear_to_address_and_port_that_an_entry_names(url: str) -> None:
+    assert check_url(url, Purpose.CALLBACK, NAMED).scheme == "http"
+
+
+@pytest.mark.parametrize(
+    ("url", "entry"),
+    [
+        ("http://127.0.0.1:9301/hook?secret=1", "127.0.0.1/32:9301"),  # an entry without a port names no port
+        ("http://127.0.0.1/", "127.0.0.1/32:80"),
+        ("http://127.0.0.2:9300/", "127.0.0.2/32:9300"),
+        ("http://[::2]:9300/", "::2/128:9300"),
+        ("http://localhost:9301/", "127.0.0.1/32:9301"),
+        ("http://hook.test:9301/", "ADDRESS/32:9301"),
+        ("http://93.184.215.14/", "93.184.215.14/32:80"),
+        ("http://127.0.0.1:443/", "127.0.0.1/32:443"),
+    ],
+)
+def test_a_callback_in_the_clear_is_refused_with_the_entry_that_it_needs(url: str, entry: str) -> None:
+    with pytest.raises(UrlRefused) as refused:
+        check_url(url, Purpose.CALLBACK, NAMED)
+    assert refused.value.reason == "scheme"
+    assert str(refused.value) == (
+        "http is allowed only to an address and port that egress_allow names; use https or start the gateway with"
+        f" --egress-allow {entry}"
+    )
+
+
+def test_a_port_that_no_entry_can_name_is_refused_without_advice() -> None:
+    with pytest.raises(UrlRefused, match="port 81 cannot be opened for http URLs"):
+        check_url("http://127.0.0.1:81/", Purpose.CALLBACK, NAMED)
+
+
+def test_a_callback_in_the_clear_obeys_the_denied_addresses() -> None:
+    with pytest.raises(UrlRefused, match="denied by the operator"):
+        check_url("http://10.6.6.6/", Purpose.CALLBACK, NAMED)
+
+
+def post_in_the_clear(resolver: ScriptedResolver, *more: AllowEntry, times: int = 1) -> tuple[list[str], Server]:
+    """What became of posts to http://hook.test, whose port an entry names for 127.0.0.1 only."""
+
+    async def scenario() -> tuple[list[str], Server]:
+        async with serve_raw(reply_with(http_response(204))) as server:
+            rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port), *more), extra_ports=(server.port,))
+            outbound, ends = EgressClient(rules, resolver=resolver), []
+            url = check_url(f"http://hook.test:{server.port}/done?b=2", Purpose.CALLBACK, rules)
+            for _ in range(times):
+                try:
+                    ends.append(str((await outbound.post(url, b"{}", {})).status))
+                except FetchFailed as failed:
+                    ends.append(failed.words)
+            await outbound.close()
+            return ends, server
+
+    return asyncio.run(scenario())
+
+
+def test_a_callback_in_the_clear_arrives_where_the_address_is_named() -> None:
+    ends, server = post_in_the_clear(ScriptedResolver())
+    assert (ends, len(server.requests)) == (["204"], 1)
+    assert server.requests[0].startswith(b"POST /done?b=2 HTTP/1.1\r\n")
+
+
+def test_a_callback_to_localhost_takes_the_address_of_it_that_an_entry_names() -> None:
+    """It resolves to ::1 too; any other name is refused for one address that is."""
+
+    async def scenario(name: str) -> str:
+        async with serve_raw(reply_with(http_response(204))) as server:
+            rules = EgressRules(allow=(AllowEntry("127.0.0.1/32", server.port),))
+            both = ScriptedResolver(localhost=[["::1", "127.0.0.1"]], hook_test=[["::1", "127.0.0.1"]])
+            outbound = EgressClient(rules, resolver=both)
+            try:
+                url = check_url(f"http://{name}:{server.port}/", Purpose.CALLBACK, rules)
+                return str((await outbound.post(url, b"{}", {})).status)
+            except FetchFailed as failed:
+                return failed.reason
+            finally:
+                await outbound.close()
+
+    assert [asyncio.run(scenario(name)) for name in ("localhost", "hook.test")] == ["204", "refused_address"]
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        pytest.param(["127.0.0.2"], id="allowed without a port"),
+        pytest.param(["93.184.215.14"], id="public"),
+        pytest.param(["127.0.0.1", "127.0.0.2"], id="mixed"),
+    ],
+)
+def test_a_callback_in_the_clear_goes_to_no_other_address_whatever_its_name_resolves_to(addresses: list[str]) -> None:
+    """Names can be bound again after the create: what an entry without a port, or nobody, names is not dialled."""
+    resolver = ScriptedResolver(hook_test=[["127.0.0.1"], addresses])
+    with record_connects() as dialled:
+        ends, server = post_in_the_clear(resolver, AllowEntry("127.0.0.0/8"), times=2)
+    other = addresses[-1]
+    assert ends == ["204", f"refused_address: {other} port {server.port} is not named by egress_allow, as http needs"]
+    assert [address for address, _ in dialled] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "reply", "words"),
+    [
+        ("other.test", None, "tls: certificate verify failed: Hostname mismatch, certificate is not valid for"),
+        ("unknown", None, "tls: certificate verify failed: unable to get local issuer certificate"),
+        ("clear", None, "tls: wrong version number"),
+        ("own", reset, "reset: the connection ended before an answer"),
+        ("own", hang, "timeout: no answer in time"),
+        ("own", reply_with(b"\x1b[31mnonsense\r\n\r\n"), "protocol: the answer is not HTTP"),
+        ("closed", None, "connect: connection refused"),
+        ("refused", None, "refused_address: 127.0.0.1 port "),
+    ],
+)
+def test_a_failed_callback_is_told_in_words_without_its_path(tls: str, reply: Reply | None, words: str) -> None:
+    contexts = {
+        "other.test": server_tls("other.test"),
+        "unknown": server_tls("hook.test", ca=trustme.CA()),
+        "clear": None,
+    }
+
+    async def scenario() -> str:
+        greeting = b"HTTP/1.1 400 Speak in the clear\r\n\r\n" if tls == "clear" else b""
+        context = contexts.get(tls, server_tls("hook.test"))
+        async with serve_raw(reply or reset, tls=context, greeting=greeting) as server:
+            port = free_port() if tls == "closed" else server.port
+            rules = EgressRules(
+                allow=() if tls == "refused" else (AllowEntry("127.0.0.1/32", port),), extra_ports=(port,)
+            )
+            outbound = EgressClient(rules, resolver=ScriptedResolver(), ssl_context=client_tls())
+            try:
+                url = check_url(f"https://hook.test:{port}/secret-path?secret=1", Purpose.CALLBACK, rules)
+                await outbound.post(url, b"{}", {}, total_s=0.3 if reply is hang else 5)
+            except FetchFailed as failed:
+                return failed.words
+            finally:
+                await outbound.close()
+        raise AssertionError
+
+    found = asyncio.run(scenario())
+    assert found.startswith(words)
+    assert "secret" not in found
+    assert found.isprintable()

@@ -85,7 +85,7 @@ def test_the_peer_is_judged_before_a_byte_is_sent(book: type[AddressPolicy]) -> 
             # The resolver's question comes first and is waved through; the peer's comes second.
             guard.check = lambda a, p: (checks.append(a), len(checks) > 1 and real(a, p))  # type: ignore[assignment,func-returns-value]
             guard._detects_own_addresses = False
-            outbound._guard = guard
+            outbound._guards[False] = guard
             sink = io.BytesIO()
             url = CheckedUrl(Purpose.REFERENCE, "http", "evil.example", server.port, "/")
             try:

@@ -127,6 +127,7 @@ def test_callbacks_have_narrower_terms() -> None:
     assert check_url(longest, CALLBACK, RULES).text == longest
     assert reason(longest + "x", CALLBACK) == "too_long"
     assert check_url(longest + "x", REFERENCE, RULES).text == longest + "x"
+    assert check_url("http://example.com/fox.png", REFERENCE, RULES).port == 80
 
 
 def test_extra_ports_and_allow_entries_open_ports() -> None:

@@ -70,7 +70,7 @@ def make_test_bill(
 ) -> Bill:
     size = quote.order.size
     delivered = [pixels or (size.width, size.height)] * (quote.order.n if images is None else images)
-    return make_bill(runtime, task_of(quote), [response_of(usage, UPSTREAM, delivered)])
+    return make_bill(runtime.catalog, task_of(quote), [response_of(usage, UPSTREAM, delivered)])
 
 
 @st.composite
@@ -109,7 +109,7 @@ def test_s3_3_one_function_prices_quote_and_bill(runtime: Runtime, request: Imag
     quote = make_quote(runtime, request, KEY, NOW)
     usage = FAMILIES[quote.model.family].expected_usage(quote.order, quote.model)
     pixels = [(quote.order.size.width, quote.order.size.height)] * usage.images
-    bill = make_bill(runtime, task_of(quote), [response_of(usage, UsageSource.formula, pixels)])
+    bill = make_bill(runtime.catalog, task_of(quote), [response_of(usage, UsageSource.formula, pixels)])
     assert bill.charge == bill.price == quote.expected.total
     assert 0 < bill.charge <= quote.maximum.total
     assert bill.source == UsageSource.formula

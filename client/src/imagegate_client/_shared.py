@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+import socket
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -96,9 +98,30 @@ def retry_delay_s(failure: ImagegateError, attempt: int) -> float | None:
 
 def connection_failed(base_url: str, error: Exception) -> ConnectionFailedError:
     """The failure of a request that brought no whole response."""
-    failure = ConnectionFailedError(f"no gateway responds at {base_url}: {str(error) or type(error).__name__}")
+    failure = ConnectionFailedError(f"no gateway responds at {base_url}: {_reason(error)}")
     failure.__cause__ = error
     return failure
+
+
+def _reason(error: Exception) -> str:
+    """In the words of the system rather than in those of the libraries between."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case httpx2.TimeoutException():
+                return "timed out"
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not accepted: {cause.verify_message}"
+            case ssl.SSLError():
+                return "it does not speak TLS: is it an http:// address?"
+            case socket.gaierror():
+                return "no host has this name"
+            case OSError(errno=int(number)):
+                return os.strerror(number).lower()
+            case _:
+                pass
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 def decode(body: bytes, kind: type[T]) -> T:

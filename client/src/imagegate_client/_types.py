@@ -231,6 +231,8 @@ class Task(_Model, frozen=True, kw_only=True):
     """`embedded` where no upstream made the images."""
     notice: str | None = None
     """What kind of engine that is."""
+    test: bool = False
+    """Whether it is the example in a test webhook: no such task exists."""
     request: dict[str, Any] | None = None
     """The validated request, with `include=["request"]`."""
     result_data: tuple[TaskOutput, ...] = ()

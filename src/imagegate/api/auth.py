@@ -68,6 +68,7 @@ class Authenticator:
                 self._runtime.failed_logins.record("key", self.client_address(scope), request_id)
             await self._count_failure(self.client_address(scope))
             raise Unauthorized("Authentication required" if header is None else "")
+        scope["state"]["key"] = key
         if key.ips is not None and not is_listed(self.client_address(scope), key.ips):
             raise IpRestricted
         await self._check_rate_limit(scope, key)

@@ -87,7 +87,6 @@ class Endpoint:
             key = await self._authenticate(scope)
             if self._scope is not None and not key.has_scopes((self._scope,)):
                 raise PermissionDenied(f"This key lacks the scope {self._scope}")
-            scope["state"]["key"] = key
         arguments = self._parameters.read(scope)
         if self._body_type is not None:
             limits = self._server

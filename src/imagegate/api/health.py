@@ -52,6 +52,8 @@ async def check_readiness(runtime: Runtime) -> dict[str, str]:
         checks["workers"] = "ok" if runtime.wake_ups.worker_running else "stopped"
     if runtime.keyring.ended:
         checks["secret"] = "ended"  # noqa: S105  a state
+    if runtime.catalog.price_block_at(runtime.clock()).version in runtime.price_conflicts:
+        checks["prices"] = "differ"
     return checks
 
 

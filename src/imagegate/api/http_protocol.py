@@ -22,7 +22,7 @@ from imagegate.api.client_connection import attach, mark_whole
 from imagegate.api.problems import STATUS, problem_response
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, Problem, ServiceUnavailable
-from imagegate.logging import log_warning
+from imagegate.logging import log, log_warning
 from imagegate.settings import Server
 
 _LOG_INTERVAL_S = 10.0
@@ -245,5 +245,15 @@ class HttpProtocol(HttpToolsProtocol):
         }
         status = http.HTTPStatus(STATUS[type(problem)][0])
         lines = [f"HTTP/1.1 {status} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        if self._guard.server.access_log:  # like those of requests, though this is none
+            log(
+                "request",
+                method=None,
+                path=None,
+                status=status.value,
+                bytes=len(response.content),
+                request_id=request_id,
+                address=self._address,
+            )
         self.transport.write("\r\n".join(lines).encode("ascii") + response.content)
         self.transport.close()

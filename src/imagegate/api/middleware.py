@@ -13,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from imagegate.api.access_log import log_request
 from imagegate.api.client_address import forwarded_for, is_listed, last_untrusted
 from imagegate.api.client_connection import has_waited
 from imagegate.api.openai.surface import Headers, answer_preflight, canonical_path, cors_headers
@@ -56,7 +57,7 @@ class RequestMiddleware:
         if is_openai_path(scope["path"]):
             more_headers = cors_headers(self._openai_origins, headers)
             app = answer_preflight if scope["method"] == "OPTIONS" else app
-        method = scope["method"]
+        method, asked_path = scope["method"], scope["path"]
         if method == "HEAD" and not scope["path"].startswith(_FILE_LINKS):
             scope, send = _as_get(scope), _without_body(send)
             state["head_only"] = True
@@ -70,6 +71,8 @@ class RequestMiddleware:
                 route = str(scope.get("path_template") or "unknown")
                 answer_s = None if has_waited(scope) else time.perf_counter() - began
                 self._count(route, method if method in _METHODS else "other", message["status"], answer_s)
+                if message["status"] >= 500 and not self._server.access_log and asked_path != "/readyz":
+                    log_request(scope, self._server.trusted_proxies, method, asked_path, message["status"], began)
             await send(message)
 
         problem = self._find_problem(scope, headers)

@@ -40,6 +40,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.RequestTooLarge: (413, INVALID),
     errors.UnsupportedMediaType: (415, INVALID),
     errors.IdempotencyConflict: (409, INVALID),
+    errors.AccountClosed: (409, INVALID),
     errors.TaskNotCancellable: (409, INVALID),
     errors.TaskNotRefundable: (409, INVALID),
     errors.ResultExpired: (410, INVALID),
@@ -146,7 +147,7 @@ def is_openai_path(path: str) -> bool:
     return path == OPENAI_PATH or path.startswith(f"{OPENAI_PATH}/")
 
 
-def to_problem(error: Exception) -> Problem:
+def to_problem(error: Exception, request_id: str) -> Problem:
     """The problem that an exception is to the caller; an unexpected one is logged and becomes 500."""
     match error:
         case Problem():
@@ -156,10 +157,10 @@ def to_problem(error: Exception) -> Problem:
         case QueryTimeout():
             return errors.ServiceUnavailable("This list took too long: ask for fewer rows", reason="list_too_slow")
         case DatabaseError() | DatabaseUnusable():
-            log_error("database_unavailable", error=str(error))
+            log_error("database_unavailable", error=str(error), request_id=request_id)
             return errors.ServiceUnavailable()
         case StorageUnavailable():
-            log_error("storage_unavailable", error=str(error))
+            log_error("storage_unavailable", error=str(error), request_id=request_id)
             return errors.ServiceUnavailable(
                 "Images cannot be stored or read at the moment, please try again later", reason="storage_unavailable"
             )
@@ -171,15 +172,16 @@ def to_problem(error: Exception) -> Problem:
             return errors.RequestTooLarge()
         case HTTPException(status_code=status) if 400 <= status < 500:
             return errors.InvalidRequest()
-    log_error("request_failed", exc_info=error)
+    log_error("request_failed", exc_info=error, request_id=request_id)
     return errors.InternalError()
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception, origin: str) -> Response[bytes]:
-    path, problem = request.scope["path"], to_problem(error)
+    path, request_id = request.scope["path"], request.scope["state"]["request_id"]
+    problem = to_problem(error, request_id)
     if type(problem) is NotFound and problem.message == NotFound.default_message:
         problem = _unknown_path(path, origin)
-    return problem_response(problem, request.scope["state"]["request_id"], path)
+    return problem_response(problem, request_id, path)
 
 
 def _unknown_path(path: str, origin: str) -> NotFound:

@@ -8,17 +8,24 @@ from typing import Any
 
 import msgspec
 
-# One character that is neither white space nor U+0000, which PostgreSQL refuses, and none of the latter anywhere.
-_NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+from imagegate.domain.texts import MAX_NAME, MAX_REASON, NAME, NOT_BLANK, name_rule, reason_rule
 
 
-def not_blank(max_length: int) -> msgspec.Meta:
-    """For a name or a reason that people read."""
-    rule = f"must be 1 to {max_length} characters, not only white space"
+def not_blank() -> msgspec.Meta:
+    """For a reason that people read."""
+    return _text(MAX_REASON, NOT_BLANK, reason_rule())
+
+
+def one_line() -> msgspec.Meta:
+    """For a name that people read."""
+    return _text(MAX_NAME, NAME, name_rule())
+
+
+def _text(max_length: int, pattern: str, rule: str) -> msgspec.Meta:
     return msgspec.Meta(
         min_length=1,
         max_length=max_length,
-        pattern=_NOT_BLANK,
+        pattern=pattern,
         description="Not only white space",
         extra={"rule": rule},
     )

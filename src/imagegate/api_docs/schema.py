@@ -41,7 +41,8 @@ def _decimal_pattern(fraction_digits: int) -> str:
 TaskIdText = Annotated[str, doc("The id of a task", pattern=_anchored(TASK_ID_RE.pattern))]
 KEY_ID_PATTERN = _anchored(f"key_{_SORTABLE_ID}")
 KeyIdText = Annotated[str, doc("The id of a key", pattern=KEY_ID_PATTERN)]
-AccountIdText = Annotated[str, doc("The id of an account", pattern=_anchored(f"acc_{_SORTABLE_ID}"))]
+ACCOUNT_ID_PATTERN = _anchored(f"acc_{_SORTABLE_ID}")
+AccountIdText = Annotated[str, doc("The id of an account", pattern=ACCOUNT_ID_PATTERN)]
 RefundIdText = Annotated[str, doc("The id of a refund", pattern=_anchored(f"rfd_{_SORTABLE_ID}"))]
 FileIdText = Annotated[
     str, doc("The id of a file; anybody who has it can download the file", pattern="^file_[0-9a-f]{32}$")
@@ -60,7 +61,8 @@ Day = Annotated[str, doc("A day in UTC", format="date", pattern="^[0-9]{4}-[0-9]
 Count = Annotated[int, doc("How many", minimum=0)]
 Link = Annotated[str, doc("An absolute URL", format="uri", pattern="^https?://")]
 FetchUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=8192)]
-CallbackUrl = Annotated[str, schema(format="uri", pattern="^https://", maxLength=2048)]
+# http is for receivers that `egress_allow` names: on a developer's machine.
+CallbackUrl = Annotated[str, schema(format="uri", pattern="^https?://", maxLength=2048)]
 MediaType = Annotated[str, doc("Detected from the bytes", pattern="^image/(png|jpeg|webp|gif)$")]
 PriceVersion = Annotated[str, doc("The version of the prices", minLength=1)]
 BillingRule = Annotated[str, doc("By tokens or per image, depending on the model", enum=["per_token", "per_call"])]

@@ -72,9 +72,10 @@ class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class PriceBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """All prices from one moment on (Unix seconds). A published block is never edited: a new price is a new block.
+    """All prices from one moment on (Unix seconds). Once used a block is never edited: a new price is a new block.
 
-    `extends` names an earlier block whose rows apply to every model that this one has no row for.
+    `extends` names the earlier block from which the rows come that are not its own; `price` has these rows too, as they
+    are after the factor that the file may give.
     """
 
     version: str

@@ -17,10 +17,10 @@ from imagegate.backup.restore import copy_installation, restore_backup
 from imagegate.cli.check import find_all_violations, report
 from imagegate.cli.database import require_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import installation_options, json_option, read_settings, storage_option, with_settings
+from imagegate.cli.options import installation_options, json_of, read_settings, storage_option, with_settings
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.money import format_usd
+from imagegate.domain.money import format_usd_for_people
 from imagegate.domain.time import format_utc
 from imagegate.flows.quote import make_quote
 from imagegate.settings import Settings, Storage
@@ -31,7 +31,7 @@ _URLS = ("postgresql://", "postgres://")
 _folder = click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 
 
-@click.group()
+@click.group(short_help="Make, verify and restore backups.")
 def backup() -> None:
     """Make, verify and restore backups of database, images and secret."""
     os.umask(0o077)  # for folders in folders
@@ -39,7 +39,7 @@ def backup() -> None:
 
 @backup.command()
 @_folder
-@json_option
+@json_of("the manifest of the backup")
 @with_settings
 def create(settings: Settings, folder: Path, as_json: bool) -> None:
     """Write a backup into the new folder DIR, also while a gateway serves.
@@ -67,7 +67,7 @@ def create(settings: Settings, folder: Path, as_json: bool) -> None:
     metavar="PARENT",
     help="Restore into a temporary folder below this one (default: beside DIR, where images need no space).",
 )
-@json_option
+@json_of("the manifest of the backup, or what is broken")
 @failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -> None:
@@ -81,7 +81,7 @@ def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -
     except BackupError as error:
         raise Exit(FAILED, f"imagegate: {error}") from error
     if broken:
-        report(broken)
+        click.echo(msgspec.json.encode({"broken": broken}).decode()) if as_json else report(broken)
         raise Exit(FAILED)
     _print(
         manifest, f"{folder} is good: all invariants hold, every image is there, a quote is {price}", as_json=as_json
@@ -110,14 +110,14 @@ async def _price_quote(settings: Settings) -> str:
         model = next(name for name in runtime.catalog.names() if runtime.serves_model(name))
         anybody = ApiKey(id="", account_id="", name="", hint="", cap=None, daily_cap=None, created=0)
         quote = make_quote(runtime, ImageRequest(prompt="a red fox", model=model), anybody, runtime.clock())
-        return f"${format_usd(quote.expected.total)} for {model}"
+        return f"${format_usd_for_people(quote.expected.total)} for {model}"
     finally:
         await runtime.close()
 
 
 @backup.command()
 @_folder
-@json_option
+@json_of("the manifest of the backup")
 @with_settings
 def restore(settings: Settings, folder: Path, as_json: bool) -> None:
     """Make an installation from the backup DIR, where nothing is yet.
@@ -142,16 +142,23 @@ def _print(manifest: Manifest, text: str, *, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Copy an installation to another place.")
 @click.option("--from", "origin", required=True, metavar="DATA|URL", help="The data folder or PostgreSQL database.")
 @click.option("--from-storage", default="", metavar="URL", help="Its images, where they are not in DATA/blobs.")
 @click.option("--to", "target", metavar="DATA|URL", help="Default: what --data and the settings name.")
 @storage_option
+@json_of("data, images, image_bytes, broken")
 @installation_options
 def copy(
-    origin: str, from_storage: str, target: str | None, storage: str | None, data: str | None, config: Path | None
+    origin: str,
+    from_storage: str,
+    target: str | None,
+    storage: str | None,
+    as_json: bool,
+    data: str | None,
+    config: Path | None,
 ) -> None:
-    """Copy an installation that nobody serves to a place where nothing is yet.
+    """Copy an installation that nobody serves to a place where nothing is yet, and check the copy.
 
     Links, keys and sessions stay valid. The source is not changed. With PostgreSQL stop every process first: nothing
     that is acknowledged meanwhile is copied.
@@ -166,10 +173,15 @@ def copy(
     require_database(source, "--from")
     copied = asyncio.run(copy_installation(source, settings))
     broken = asyncio.run(find_all_violations(settings, deep=True, clock=_before_everything))
-    report(broken)
+    if as_json:
+        found = {"data": str(settings.data_dir), "images": copied.number, "image_bytes": copied.bytes, "broken": broken}
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        report(broken)
     if broken:
         raise Exit(FAILED)
-    click.echo(f"copied to {settings.data_dir}: {copied.number} images of {copied.bytes / 1e6:.1f} MB")
+    if not as_json:
+        click.echo(f"copied to {settings.data_dir}: {copied.number} images of {copied.bytes / 1e6:.1f} MB")
 
 
 def _settings_of(origin: str, storage: str) -> Settings:

@@ -13,15 +13,17 @@ import msgspec
 from imagegate import __version__
 from imagegate.app import connect_database, public_origin, read_configuration
 from imagegate.blobs import open_blobs
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.config import describe_upstreams
 from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import json_option, with_settings
+from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
+from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import installation
@@ -35,7 +37,7 @@ COULD_NOT_RUN = USAGE
 
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every stored image.")
-@json_option
+@json_of("invariants, broken")
 @failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def check(settings: Settings, deep: bool, as_json: bool) -> None:
@@ -76,8 +78,8 @@ def report(broken: list[Violation]) -> None:
         click.echo(f"all {len(INVARIANTS)} invariants hold")
 
 
-@click.command()
-@json_option
+@click.command(short_help="Check all that this installation needs.")
+@json_of("versions, and checks with name, state (ok, warn or fail) and message")
 @with_settings
 def doctor(settings: Settings, as_json: bool) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""
@@ -85,6 +87,7 @@ def doctor(settings: Settings, as_json: bool) -> None:
     versions = {"imagegate": __version__, "Python": platform.python_version(), "SQLite": sqlite_version()}
     probes: list[tuple[str, Callable[[Settings], str]]] = [
         ("database", _database),
+        ("prices", _prices),
         ("secret", _secret),
         ("storage", _storage),
         ("folders", _folders),
@@ -110,6 +113,12 @@ def doctor(settings: Settings, as_json: bool) -> None:
         raise Exit(FAILED)
 
 
+def _prices(settings: Settings) -> str:
+    catalog = read_configuration(settings).catalog
+    run_on_database(settings, lambda db: verify_price_blocks(db, catalog, wall_clock()))
+    return "; ".join(describe_price_blocks(catalog, wall_clock()))
+
+
 class _Finding(msgspec.Struct, frozen=True):
     name: str
     state: Literal["ok", "warn", "fail"]
@@ -125,7 +134,7 @@ def _configuration(settings: Settings) -> list[_Finding]:
     version = catalog.price_block_at(wall_clock()).version
     below_cost = models_sold_below_cost(catalog, version, plan.routes)
     return [
-        _Finding("catalog", "ok", f"{len(catalog.names())} models, prices of {version}"),
+        _Finding("catalog", "ok", f"{len(catalog.names())} models"),
         *(_Finding("catalog", "warn", f"{model} is sold below the cost of a route") for model in below_cost),
         _Finding("upstreams", "ok", describe_upstreams(plan)),
         *(_Finding("upstreams", "warn", warning) for warning in plan.warnings),

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Run `work` on the database of the installation; a gateway may be running on it. Acts are logged to stderr."""
-    configure_logging(settings.server.log_level)
+    configure_logging(settings.server.log_level, settings.server.log_format)
 
     async def run() -> T:
         database = open_existing_database(settings)

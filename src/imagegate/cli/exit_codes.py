@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import Any
 
 DONE, FAILED, USAGE, REFUSED, QUOTA_EXCEEDED, UNREACHABLE = 0, 1, 2, 3, 4, 5
+INTERRUPTED = 130
 
 
 class Exit(Exception):
@@ -22,6 +24,7 @@ def describe_failure(error: Exception) -> str | None:
     """The line for a failure that an installation can have; None for a fault of this program."""
     # Here, because they bring the database drivers and the ciphers along, which `health` and `--help` can do without.
     from imagegate.backup.manifest import BackupError
+    from imagegate.domain.errors import Problem
     from imagegate.security.keyring import SecretError
     from imagegate.security.private_files import NotPrivate
     from imagegate.settings import SettingsError
@@ -30,10 +33,21 @@ def describe_failure(error: Exception) -> str | None:
     match error:
         case BackupError() | SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
             return f"imagegate: {error}"
+        case Problem():
+            return f"imagegate: {error.message}"
         case OSError():
             return f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
         case _:
             return None
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> Exit:
+    if error.errno == errno.EADDRINUSE:
+        return Exit(FAILED, f"imagegate: port {port} on {host} is in use; choose another with --port")
+    return Exit(
+        FAILED,
+        f"imagegate: cannot listen on port {port} of {host}: {error.strerror}; choose others with --port and --host",
+    )
 
 
 def failures_exit_with(code: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

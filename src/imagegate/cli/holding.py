@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from imagegate.cli.exit_codes import FAILED, Exit
+from imagegate.cli.exit_codes import FAILED, Exit, cannot_listen
 from imagegate.flows.places import make_folders
 from imagegate.security.private_files import keep_from_others
 from imagegate.settings import Settings
@@ -83,9 +83,5 @@ def _try_bind(host: str, port: int) -> socket.socket | None:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        raise Exit(
-            FAILED,
-            f"imagegate: cannot listen on port {port} of {host}: {error.strerror};"
-            " choose others with --port and --host",
-        ) from error
+        raise cannot_listen(host, port, error) from error
     return listener

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import gc
 import logging
-import shlex
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
+from imagegate import __version__
 from imagegate.api.http_protocol import ConnectionGuard, HttpProtocol
 from imagegate.app import (
     Configuration,
@@ -31,18 +31,19 @@ from imagegate.app import (
     refuse_lost_commits,
     reload_routes,
 )
+from imagegate.catalog.catalog import describe_price_blocks
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
-from imagegate.cli.options import installation_options, read_settings, storage_option
+from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
-from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.flows.places import check_places
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
-from imagegate.security.origins import WILDCARD_HOSTS
+from imagegate.security.origins import WILDCARD_HOSTS, listen_url
 from imagegate.security.variables import read_variable
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import acts, integrity
@@ -87,14 +88,13 @@ def serve(
         if settings.server.port not in (0, bound.port):
             click.echo(f"port {settings.server.port} is in use, using {bound.port}")
         reload_settings = functools.partial(read_settings, config, data, storage)
-        given = {"data": data, "config": config}
-        place = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in given.items() if value)
         settings = msgspec.structs.replace(settings, server=bound)
-        runner.run(_serve(settings, configuration, listener, reload_settings, place))
+        options = options_of_installation(settings, config)
+        runner.run(_serve(settings, configuration, listener, reload_settings, options))
 
 
 def configure_process_log(settings: Settings, configuration: Configuration) -> None:
-    configure_logging(settings.server.log_level)
+    configure_logging(settings.server.log_level, settings.server.log_format)
     server_log = logging.getLogger("uvicorn.error")
     server_log.setLevel(logging.ERROR)
     server_log.addHandler(_UvicornLog())
@@ -110,13 +110,14 @@ async def _serve(
     configuration: Configuration,
     listener: socket.socket,
     reload_settings: Callable[[], Settings],
-    place: str,
+    options: str,
 ) -> None:
-    """`place`: the options that lead other commands to the same installation."""
+    """`options`: what other commands need to find this installation."""
     async with open_process(settings, configuration, reload_settings) as runtime:
         key = await ensure_demo_key(runtime) if runtime.is_loopback_only else None
-        (settings.data_dir / "address").write_text(runtime.origin)
-        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key, place))
+        # Not where links begin: the command line is on this machine, which the public name may not lead to.
+        (settings.data_dir / "address").write_text(listen_url(settings.server.host, settings.server.port))
+        await serve_app(runtime, build_app(runtime), listener, lambda: _print_greeting(runtime, key, options))
         _page_link_file(runtime).unlink(missing_ok=True)
 
 
@@ -139,10 +140,16 @@ async def open_process(
             marker.unlink(missing_ok=True)
     finally:
         await runtime.close()
+    log("stopped")
 
 
 async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, greet: Callable[[], None]) -> None:
     """Until a signal ends the process."""
+
+    def begin() -> None:
+        greet()
+        log_ready(runtime, listen_url(*listener.getsockname()[:2]))
+
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -154,7 +161,13 @@ async def serve_app(runtime: Runtime, app: ASGIApp, listener: socket.socket, gre
         timeout_graceful_shutdown=5,
         http=_http_protocol(runtime),
     )
-    await _Server(config, runtime, greet).serve(sockets=[listener])
+    await _Server(config, runtime, begin).serve(sockets=[listener])
+
+
+def log_ready(runtime: Runtime, address: str) -> None:
+    table = runtime.registry.route_table
+    engine = ", ".join(table.upstreams) if table.has_real_upstream else "embedded"
+    log("ready", address=address, version=__version__, engine=engine, routes=len(table.routes))
 
 
 def _http_protocol(runtime: Runtime) -> type[asyncio.Protocol]:
@@ -189,7 +202,7 @@ async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | No
     return integrity_check
 
 
-def _print_greeting(runtime: Runtime, key: str | None, place: str) -> None:
+def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:
     click.echo(f"imagegate is at {runtime.origin}")
     if not runtime.carries_out_tasks:
         others = "`imagegate worker`" if runtime.db.engine.shared else "a gateway with workers is started"
@@ -204,6 +217,8 @@ def _print_greeting(runtime: Runtime, key: str | None, place: str) -> None:
             f" {runtime.origin}: set public_url, and allowed_hosts for further names",
             err=True,
         )
+    for line in describe_price_blocks(runtime.catalog, runtime.clock()):
+        click.echo(f"prices: {line}")
     if not runtime.is_loopback_only and runtime.origin.startswith("http://"):
         click.echo(
             "WARNING: the page signs in over plain http: keys and sessions can be read on the network;"
@@ -211,7 +226,9 @@ def _print_greeting(runtime: Runtime, key: str | None, place: str) -> None:
             err=True,
         )
     if key is None:
-        click.echo(f"create a key with: imagegate keys create --account NAME --credits N{place}")
+        if runtime.is_loopback_only:
+            click.echo(f"the account {DEMO_ACCOUNT} is closed: no demo key, and no sign-in by a link")
+        click.echo(f"create a key with: imagegate keys create --account NAME --credits N{options}")
         return
     click.echo(f"API key with demo credits: {key}")
     _print_page_link(runtime)
@@ -257,15 +274,17 @@ def _print_routes(runtime: Runtime) -> None:
 
 
 def _reload(runtime: Runtime, reload_settings: Callable[[], Settings]) -> None:
-    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing."""
+    """SIGHUP: upstreams and routes as the file says now; a fault in it changes nothing. Prices need a start."""
     before = sorted(runtime.registry.route_table.routes)
     try:
-        reload_routes(runtime, reload_settings())
+        prices_changed = reload_routes(runtime, reload_settings())
     except SettingsError as error:
         log_error("configuration_not_reloaded", error=str(error))
         return
     after = sorted(runtime.registry.route_table.routes)
     log("configuration_reloaded", routes=len(after))
+    if prices_changed:
+        log_warning("prices_not_reloaded", message="price files have changed; they apply after a restart")
     # Kept until it is done: the loop alone would let go of it.
     task = asyncio.ensure_future(write_act(runtime.db, acts.record_reload, before, after, program_actor("SIGHUP")))
     _reload_records.add(task)
@@ -289,6 +308,7 @@ class Drain:
         if self._drain is None and self._runtime.wake_ups.worker_running:
             self._drain = asyncio.create_task(self._drain_and_exit(sig, frame))
             return
+        log("stopping", signal=signal.Signals(sig).name, waits_for_tasks=0)
         self._runtime.wake_ups.drain_at_once.set()
         if self._drain is None:
             self._exit(sig, frame)
@@ -296,10 +316,12 @@ class Drain:
     async def _drain_and_exit(self, sig: int, frame: FrameType | None) -> None:
         wake_ups = self._runtime.wake_ups
         wake_ups.request_drain()
-        if wake_ups.sent_tasks:
+        log("stopping", signal=signal.Signals(sig).name, waits_for_tasks=len(wake_ups.sent_tasks))
+        if count := len(wake_ups.sent_tasks):
+            tasks = "1 task that is with an upstream" if count == 1 else f"{count} tasks that are with upstreams"
             click.echo(
-                f"waiting for {len(wake_ups.sent_tasks)} tasks that are with upstreams; new tasks are accepted and wait"
-                " for the next start. Press Ctrl-C again (or send the signal again) to end now"
+                f"waiting for {tasks}; new tasks are accepted and wait for the next start. Press Ctrl-C again (or send"
+                " the signal again) to end now"
             )
         await wake_ups.drained.wait()
         self._exit(sig, frame)

@@ -23,7 +23,7 @@ def _list_faults(ctx: click.Context, _: click.Parameter, requested: bool) -> Non
         ctx.exit()
 
 
-@click.command()
+@click.command(short_help="Simulate upstreams, to try failover with.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -40,7 +40,14 @@ def _list_faults(ctx: click.Context, _: click.Parameter, requested: bool) -> Non
 @click.option("--seed", default=0, help="Seed of the faults: the same calls in the same order get the same faults.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep jobs in this file.")
 @click.option("--quiet", is_flag=True, help="Do not print a line per call.")
-@click.option("--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults)
+@click.option(
+    "--list-faults",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_faults,
+    help="List the faults and exit.",
+)
 def simulate(
     host: str,
     port: int,

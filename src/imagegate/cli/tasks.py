@@ -1,4 +1,4 @@
-"""`imagegate tasks`: the newest tasks, or one of them."""
+"""`imagegate tasks` and `imagegate cancel`: the newest tasks, one of them, and its end."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import json
 import click
 
 from imagegate.cli.client import open_client
-from imagegate.cli.options import GatewayOptions, gateway_options
+from imagegate.cli.exit_codes import USAGE, Exit
+from imagegate.cli.options import GatewayOptions, gateway_options, task_id_argument
+from imagegate.domain.money import format_for_people
 
 
-@click.command()
-@click.argument("task_id", required=False)
-@click.option("--status", help="pending, processing, completed, failed or cancelled.")
-@click.option("--page", type=int, default=1, show_default=True)
+@click.command(epilog="One task:  imagegate tasks task-unified-1795368471-lnm8po0d")
+@task_id_argument(required=False)
+@click.option("--status", help="Only those: pending, processing, completed, failed or cancelled.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of 20 tasks each.")
 @gateway_options
 def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page: int) -> None:
-    """List tasks, newest first, or show one."""
+    """List tasks, newest first; or show all about TASK."""
+    if task_id and (status or page != 1):
+        raise Exit(USAGE, "imagegate: --status and --page choose among all tasks: leave them out with TASK")
     path, params = (f"/v1/tasks/{task_id}", None) if task_id else ("/v1/tasks", {"page": page, "status": status or ""})
     with open_client(gateway) as client:
         answer = client.request("GET", path, params=params, max_retries=0)
@@ -27,6 +31,25 @@ def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page
     click.echo(f"{'task':<34}{'model':<24}{'status':<12}{'images':>6}{'credits':>16}  created (UTC)")
     for row in answer["data"]:
         created = datetime.datetime.fromtimestamp(row["created_at"], datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-        used, count = row.get("credits_used", ""), row["result_count"]
+        used = format_for_people(str(row["credits_used"])) if "credits_used" in row else ""
+        count = row["result_count"]
         click.echo(f"{row['id']:<34}{row['model']:<24}{row['status']:<12}{count:>6}{used:>16}  {created}")
     click.echo(f"{answer['total']} in all, page {answer['page']}")
+
+
+@click.command(short_help="Cancel a task: free unless an upstream works on it.")
+@task_id_argument(required=True)
+@gateway_options
+def cancel(gateway: GatewayOptions, task_id: str) -> None:
+    """Cancel TASK: free as long as no upstream works on it, else it may still complete and be charged."""
+    with open_client(gateway) as client:
+        task = client.request("POST", f"/v1/tasks/{task_id}/cancel", max_retries=0)
+    if gateway.as_json:
+        click.echo(json.dumps(task, ensure_ascii=False))
+    elif task["status"] == "failed":
+        click.echo(f"{task_id} is cancelled; nothing is charged")
+    else:
+        click.echo(
+            f"{task_id} is with an upstream: no further call is made, and what this one brings is charged; see how it"
+            f" ends with: imagegate tasks {task_id}"
+        )

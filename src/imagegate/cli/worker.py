@@ -20,17 +20,19 @@ from imagegate.cli.options import installation_options, options_exit_with_usage,
 from imagegate.cli.serve import (
     Drain,
     configure_process_log,
+    log_ready,
     open_process,
     relax_collector,
     serve_app,
 )
 from imagegate.flows.places import check_places
 from imagegate.runtime import Runtime
+from imagegate.security.origins import listen_url
 from imagegate.settings import Settings, read_option
 from imagegate.store.database import is_shared_url
 
 
-@click.command()
+@click.command(short_help="Carry out tasks of gateways on the same PostgreSQL.")
 @click.option("--host", help="The address to listen on where there is a port (default: 127.0.0.1).")
 @click.option("--port", metavar="PORT", help="Serve /healthz, /readyz and /metrics on this port (default: no port).")
 @installation_options
@@ -73,14 +75,12 @@ async def _work(
             Drain(runtime, lambda *_: ended.set()).listen()
             relax_collector()
             _greet(runtime, None)
+            log_ready(runtime, "")
             await ended.wait()
 
 
 def _greet(runtime: Runtime, listener: socket.socket | None) -> None:
-    at = ""
-    if listener is not None:
-        host, port = listener.getsockname()[:2]
-        at = f"; http://{f'[{host}]' if ':' in host else host}:{port}/healthz"
+    at = f"; {listen_url(*listener.getsockname()[:2])}/healthz" if listener is not None else ""
     click.echo(f"imagegate worker is working{at}")
     if not runtime.settings.server.public_url:
         click.echo(

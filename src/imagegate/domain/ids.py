@@ -13,6 +13,8 @@ from imagegate.domain.time import US_PER_MS
 
 TASK_PREFIX = "task-unified-"
 TASK_ID_RE = re.compile(r"task-unified-[0-9]{1,20}-[a-z0-9]{8}")
+# Made at no time: no task has such an id, but the one in the body of a test webhook.
+TEST_TASK_PREFIX = f"{TASK_PREFIX}0-"
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
@@ -30,6 +32,10 @@ def new_task_id(created_s: int) -> str:
         value, digit = divmod(value, 36)
         digits.append(_BASE36[digit])
     return f"{TASK_PREFIX}{created_s}-{''.join(digits)}"
+
+
+def is_test_task_id(task_id: str) -> bool:
+    return task_id.startswith(TEST_TASK_PREFIX)
 
 
 def new_id(kind: str, now_us: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from decimal import ROUND_HALF_UP, Decimal
 from typing import NewType
 
 import msgspec
@@ -13,6 +14,7 @@ Nanos = NewType("Nanos", int)
 NANOS_PER_USD = 1_000_000_000
 PER_MILLION = 1_000_000
 MAX_NANOS = 2**60  # about 1.15 billion USD; sums of a few such amounts still fit a 64-bit column
+_SHOWN_STEP = Decimal("0.0001")
 _CREDITS_RE = re.compile(r"(?P<sign>[+-]?)(?P<whole>[0-9]{0,18})(?:\.(?P<fraction>[0-9]{0,18}))?")
 
 
@@ -58,6 +60,21 @@ def format_rounded_credits(nanos: int, credits_per_usd: int) -> str:
     billionths = nanos * credits_per_usd
     sign = -1 if billionths < 0 else 1
     return format_decimal(sign * ((abs(billionths) + 500) // 1000), 6)
+
+
+def format_for_people(amount: str) -> str:
+    """An exact decimal as people read it: at most four digits after the point, half away from zero, no zeros at the
+    end. What was granted as 250 credits, and is 249.999999984 in whole nanos, reads as 250."""
+    text = f"{Decimal(amount).quantize(_SHOWN_STEP, ROUND_HALF_UP):f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def format_credits_for_people(nanos: int, credits_per_usd: int) -> str:
+    return format_for_people(format_credits(nanos, credits_per_usd))
+
+
+def format_usd_for_people(nanos: int) -> str:
+    return format_for_people(format_usd(nanos))
 
 
 def parse_usd(text: str) -> Nanos:

@@ -29,6 +29,15 @@ def format_utc(us: int) -> str:
     return datetime.datetime.fromtimestamp(us // US_PER_SECOND, datetime.UTC).isoformat()
 
 
+def format_minute(seconds: int) -> str:
+    """Unix seconds for people: 2026-12-01 00:00 UTC."""
+    try:
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):  # no year that a date can have
+        return f"{seconds} s"
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC" if moment.second else "%Y-%m-%d %H:%M UTC")
+
+
 def utc_date(us: int) -> str:
     """YYYY-MM-DD."""
     return format_utc(us)[:10]

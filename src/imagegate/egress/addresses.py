@@ -97,6 +97,15 @@ class AddressPolicy:
             ip in network and self._entry_allows_port(only, port) for network, only in self._allowed
         )
 
+    def names(self, address: str, port: int) -> bool:
+        """Whether an entry of the operator names this very port, and a network that the address is in."""
+        ip = _parse_address(address)
+        return ip is not None and any(ip in network and only == port for network, only in self._allowed)
+
+    def names_port(self, port: int) -> bool:
+        """Whether an entry of the operator names this very port, for some address."""
+        return any(only == port for _, only in self._allowed)
+
     def is_port_open(self, port: int) -> bool:
         """Whether an entry of the operator allows this port for some address."""
         return any(self._entry_allows_port(only, port) for _, only in self._allowed)

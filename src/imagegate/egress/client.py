@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from yarl import URL
 from imagegate.egress.addresses import EgressRules, address_policy
 from imagegate.egress.connector import AddressGuard, AddressRefused, GuardedConnector
 from imagegate.egress.status_line import read_status_line
-from imagegate.egress.urls import CheckedUrl, UrlRefused, check_redirect
+from imagegate.egress.urls import CheckedUrl, UrlRefused, check_redirect, needs_named_address
 from imagegate.http import client as http
 from imagegate.http.client import Download
 from imagegate.http.resolver import DnsResolver
@@ -73,11 +74,15 @@ class Sink(Protocol):
 
 
 class FetchFailed(Exception):
-    """No usable response. Reason and text are for the operator; users get one message for all of them."""
+    """No usable response. Reason and text are for the operator; users get one message for all of them.
 
-    def __init__(self, reason: FailureReason, detail: str) -> None:
+    `words` say the same without the URL and without what the other side sent.
+    """
+
+    def __init__(self, reason: FailureReason, detail: str, words: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason: Final = reason
+        self.words: Final = f"{reason}: {words or detail}"
 
 
 class PostResponse(msgspec.Struct, frozen=True):
@@ -93,7 +98,7 @@ class PostResponse(msgspec.Struct, frozen=True):
 
 
 class EgressClient:
-    """One session for all user-given URLs of a process; opened on first use, in the loop that uses it."""
+    """The sessions for all user-given URLs of a process; opened on first use, in the loop that uses them."""
 
     def __init__(
         self, rules: EgressRules, *, resolver: AbstractResolver | None = None, ssl_context: ssl.SSLContext | None = None
@@ -102,8 +107,9 @@ class EgressClient:
         # Its own, never the upstreams': what customers' names do to it concerns no upstream.
         self._resolver = resolver or DnsResolver()
         self._ssl = ssl_context
-        self._guard = AddressGuard(address_policy(rules))
-        self._opened: aiohttp.ClientSession | None = None
+        policy = address_policy(rules)
+        self._guards = {only_named: AddressGuard(policy, only_named=only_named) for only_named in (False, True)}
+        self._opened: dict[bool, aiohttp.ClientSession] = {}
 
     async def fetch(self, url: CheckedUrl, sink: Sink, *, max_bytes: int, total_s: float = 60) -> Download:
         """GET the URL into `sink`, following redirects. Raises FetchFailed; `sink` may hold a part of the body then."""
@@ -131,7 +137,7 @@ class EgressClient:
         with read_status_line() as status_line:
             try:
                 async with _translate_errors(url), asyncio.timeout(total_s):
-                    session, all_headers = await self._session(), {**headers, **http.default_headers()}
+                    session, all_headers = await self._session(url), {**headers, **http.default_headers()}
                     async with http.send_request(session, "POST", _aiohttp_url(url), all_headers, body) as response:
                         status_line.status = response.status
                         retry_after = _retry_after_text(response)
@@ -144,17 +150,17 @@ class EgressClient:
 
     async def close(self) -> None:
         """Drop the session and its connections."""
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        for session in self._opened.values():
+            await session.close()
+        self._opened.clear()
         await self._resolver.close()
 
-    async def _session(self, _: CheckedUrl | None = None) -> aiohttp.ClientSession:
-        if self._opened is None:
-            self._opened = http.open_session(
-                GuardedConnector(self._guard, self._resolver, self._ssl or http.default_tls())
-            )
-        return self._opened
+    async def _session(self, url: CheckedUrl) -> aiohttp.ClientSession:
+        only_named = needs_named_address(url.purpose, url.scheme)
+        if only_named not in self._opened:
+            connector = GuardedConnector(self._guards[only_named], self._resolver, self._ssl or http.default_tls())
+            self._opened[only_named] = http.open_session(connector)
+        return self._opened[only_named]
 
 
 async def _read_excerpt(response: aiohttp.ClientResponse) -> str:
@@ -189,7 +195,29 @@ async def _translate_errors(url: CheckedUrl) -> AsyncIterator[None]:
         reason = next(word for kind, word in _REASONS if isinstance(error, kind))
         # The text of this kind holds the whole URL.
         text = error.message if isinstance(error, aiohttp.ClientResponseError) else error
-        raise FetchFailed(reason, f"{url.origin}: {type(error).__name__} {text}") from error
+        raise FetchFailed(reason, f"{url.origin}: {type(error).__name__} {text}", _in_words(error)) from error
+
+
+def _in_words(error: BaseException) -> str:
+    match error:
+        case AddressRefused() | UrlRefused() | http.HeadersTooLarge() | http.EncodingError():
+            return str(error)
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as refused):
+            return f"certificate verify failed: {refused.verify_message.rstrip('.')}"
+        case aiohttp.ClientConnectorDNSError():
+            return "the name has no address, or its name server does not answer"
+        case aiohttp.ClientConnectorError(os_error=ssl.SSLError(reason=str() as reason)):
+            return reason.lower().replace("_", " ")
+        case aiohttp.ClientConnectorError(os_error=OSError(errno=int() as number)) if number > 0:
+            return os.strerror(number).lower()
+        case TimeoutError():
+            return "no answer in time"
+        case aiohttp.ClientPayloadError():
+            return "the connection ended within the answer"
+        case aiohttp.ClientConnectionError():
+            return "the connection ended before an answer"
+        case _:
+            return "the answer is not HTTP"
 
 
 async def fetch(

@@ -25,10 +25,14 @@ class AddressRefused(Exception):
 
 
 class AddressGuard:
-    """Checks addresses against a policy, and that none is this machine's own."""
+    """Checks addresses against a policy, and that none is this machine's own.
 
-    def __init__(self, book: AddressPolicy) -> None:
+    `only_named`: every address must be one that an entry of the operator names together with its port.
+    """
+
+    def __init__(self, book: AddressPolicy, *, only_named: bool = False) -> None:
         self._policy = book
+        self._only_named = only_named
         # Where a socket can bind to a foreign address (documentation, here), binding does not tell which are our own.
         self._detects_own_addresses = not _can_bind("198.51.100.255")
 
@@ -37,6 +41,8 @@ class AddressGuard:
         refusal = self._policy.refusal_reason(address, port)
         if refusal is not None:
             raise AddressRefused(f"{address} port {port} {refusal}")
+        if self._only_named and not self._policy.names(address, port):
+            raise AddressRefused(f"{address} port {port} is not named by egress_allow, as http needs")
         if self._policy.is_allowed(address, port):
             return
         if self._detects_own_addresses and _can_bind(address):
@@ -74,9 +80,19 @@ class GuardedResolver(AbstractResolver):
         addresses = await self._inner.resolve(host, port, family)
         if not addresses:
             raise OSError("the name has no address")
+        if host == "localhost":
+            # By definition this machine, as ::1 and as 127.0.0.1: whoever allows one of them means that one.
+            addresses = [one for one in addresses if self._allows(one)] or addresses
         for address in addresses:
             self._guard.check(address["host"], address["port"])
         return addresses
+
+    def _allows(self, address: ResolveResult) -> bool:
+        try:
+            self._guard.check(address["host"], address["port"])
+        except AddressRefused:
+            return False
+        return True
 
     async def close(self) -> None:
         await self._inner.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote, urljoin
 
@@ -17,6 +17,7 @@ import idna
 import msgspec
 
 from imagegate.egress.addresses import AddressPolicy, EgressRules, address_policy
+from imagegate.security.networks import can_be_opened
 
 RefusalReason = Literal["scheme", "too_long", "bad_character", "userinfo", "host", "internal_name", "port", "address"]
 
@@ -38,7 +39,7 @@ class Purpose(Enum):
     """What the URL is for: references are fetched, webhooks are posted to callbacks."""
 
     REFERENCE = _Limits(8192, {"https": 443, "http": 80})
-    CALLBACK = _Limits(2048, {"https": 443})
+    CALLBACK = _Limits(2048, {"https": 443, "http": 80})
 
 
 class UrlRefused(Exception):
@@ -75,9 +76,43 @@ def check_url(text: str, purpose: Purpose, rules: EgressRules) -> CheckedUrl:
     """Parse and check a URL as its sender wrote it; raises UrlRefused."""
     scheme, host, port, target = _split_url(text, purpose.value)
     book = address_policy(rules)
+    if needs_named_address(purpose, scheme):
+        _check_named(host, port, book)
     if port != purpose.value.ports[scheme] and port not in rules.extra_ports and not book.is_port_open(port):
         raise UrlRefused("port", f"port {port} is not open for {scheme} URLs")
     return CheckedUrl(purpose, scheme, _host(host, port, book), port, target)
+
+
+def needs_named_address(purpose: Purpose, scheme: str) -> bool:
+    """Whether the URL may lead only to an address and port that an entry of the operator names, by name or not.
+
+    What a webhook says is its customer's alone: it goes in the clear only where the operator knows the way.
+    """
+    return purpose is Purpose.CALLBACK and scheme == "http"
+
+
+def _check_named(host: str, port: int, book: AddressPolicy) -> None:
+    """What a name leads to is checked when it is connected to."""
+    address = _literal_address(host)
+    if book.names(address, port) if address else book.names_port(port):
+        return
+    if not can_be_opened(port):
+        raise UrlRefused("port", f"port {port} cannot be opened for http URLs")
+    shown = address or ("127.0.0.1" if host.lower() == "localhost" else "")
+    entry = f"{shown}/{128 if ':' in shown else 32}:{port}" if shown else f"ADDRESS/32:{port}"
+    raise UrlRefused(
+        "scheme",
+        "http is allowed only to an address and port that egress_allow names; use https or start the gateway with"
+        f" --egress-allow {entry}",
+    )
+
+
+def _literal_address(host: str) -> str:
+    """The address that the host is; empty for a name."""
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        return ""
 
 
 def url_on_origin(text: str, origin: str, base: CheckedUrl | None = None) -> CheckedUrl | None:

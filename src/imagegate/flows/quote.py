@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
@@ -49,7 +50,7 @@ def quote_model(
     order = FAMILIES[model.family].build_order(request, model, alias, runtime.settings.credit.auto_cap)
     order = msgspec.structs.replace(order, partials=partials) if partials else order
     check_urls(runtime, order)
-    return price_order(runtime, order, model, runtime.catalog.price_block_at(now_us).version)
+    return price_order(runtime.catalog, order, model, runtime.catalog.price_block_at(now_us).version)
 
 
 def ensure_model_allowed(key: ApiKey, name: str) -> None:
@@ -72,10 +73,10 @@ def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
     return found
 
 
-def price_order(runtime: Runtime, order: ImageOrder, model: Model, version: str) -> Quote:
+def price_order(catalog: Catalog, order: ImageOrder, model: Model, version: str) -> Quote:
     """The one pricing of an order at a price version, for the quote and for the bound of a bill."""
     family = FAMILIES[model.family]
-    price = runtime.catalog.price(version, model.id, family.price_tier(order))
+    price = catalog.price(version, model.id, family.price_tier(order))
     if price is None:
         raise ServiceUnavailable(f"{order.model} has no price", reason="model_not_priced")
     usage = family.expected_usage(order, model)

@@ -22,6 +22,7 @@ from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.inputs import ReceivedFile, delete_pinned, pin_local_inputs
 from imagegate.flows.execution.route_selection import find_refusal, has_route
+from imagegate.flows.prices import find_price_conflict
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
 from imagegate.store import idempotency, tasks
@@ -170,7 +171,7 @@ async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> err
         return errors.ServiceUnavailable("Too many tasks are waiting", reason="queue_full")
     if not await has_route(runtime, quote.order):
         return errors.ServiceUnavailable(NO_ROUTE.message.rstrip("."), reason="no_route_available")
-    return None
+    return await find_price_conflict(runtime, quote.price_version)
 
 
 async def _new_task(

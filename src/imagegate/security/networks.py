@@ -18,6 +18,9 @@ class AllowEntry(msgspec.Struct, frozen=True):
     cidr: str
     port: int | None = None
 
+    def __str__(self) -> str:
+        return self.cidr if self.port is None else f"{self.cidr}:{self.port}"
+
 
 def parse_allow(text: str) -> AllowEntry:
     """Read `CIDR[:PORT]`, as in `127.0.0.1/32:8443` or `fd00::/8`."""
@@ -35,8 +38,13 @@ def parse_allow(text: str) -> AllowEntry:
     return AllowEntry(cidr, check_port(int(port)))
 
 
+def can_be_opened(port: int) -> bool:
+    """Whether an entry may name the port."""
+    return port in DEFAULT_PORTS or MIN_EXTRA_PORT <= port <= 65535
+
+
 def check_port(port: int) -> int:
-    if port in DEFAULT_PORTS or MIN_EXTRA_PORT <= port <= 65535:
+    if can_be_opened(port):
         return port
     raise ValueError(f"port {port}: only 80, 443 and {MIN_EXTRA_PORT} to 65535 can be opened")
 

@@ -63,6 +63,17 @@ def host_name(host: str) -> str:
     return (name if colon and port.isdigit() else host).lower()
 
 
+def listen_url(host: str, port: int) -> str:
+    """Where this machine reaches what listens on `host`: of an address that stands for all, the loopback one."""
+    try:
+        address = ipaddress.ip_address(host or "0.0.0.0")  # noqa: S104  compared, not bound
+    except ValueError:
+        return f"http://{host}:{port}"
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))

@@ -48,6 +48,7 @@ ENV_PREFIX = "IMAGEGATE_"
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 _WEBHOOK_LEASE_MARGIN_S = 30  # for the commits before and after a request
 STORAGE_LINKS = ("stream", "redirect")
+LOG_FORMATS = ("auto", "console", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # Names of earlier releases, still read: by their new name.
@@ -87,6 +88,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_connections: Annotated[int, whole(1, MANY)] = 10_000
     connections_per_address: Annotated[int, whole(1, MANY)] = 2000
     log_level: Annotated[str, one_of(*LOG_LEVELS)] = "info"
+    log_format: Annotated[str, one_of(*LOG_FORMATS)] = "auto"
+    access_log: bool = False
     metrics: bool = True
     metrics_token: Annotated[str, PASSWORD] = ""
 

@@ -9,7 +9,7 @@ import re
 from imagegate.domain.bounds import Bounds, is_host, matching, parsed_by, whole
 from imagegate.domain.money import parse_usd
 from imagegate.families.sizes import parse_pixels, size_error
-from imagegate.security.networks import MIN_EXTRA_PORT, check_port, parse_allow, parse_name_server
+from imagegate.security.networks import MIN_EXTRA_PORT, can_be_opened, parse_allow, parse_name_server
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 
 MANY = 1_000_000  # of whatever a process may have at once
@@ -69,14 +69,6 @@ def _is_pixels(text: str) -> bool:
     return pixels is not None and size_error(*pixels) is None
 
 
-def _is_open_port(port: int) -> bool:
-    try:
-        check_port(port)
-    except ValueError:
-        return False
-    return True
-
-
 HOST = Bounds(
     "an address or a name of this machine such as 127.0.0.1, 0.0.0.0 or ::",
     lambda text: _is_address(text) or is_host(text),
@@ -109,7 +101,7 @@ PIXELS = Bounds(
 PER_MINUTE = whole(0, MAX_REQUESTS_PER_MINUTE, " (0: no limit)")
 ALLOWED = parsed_by(parse_allow, "CIDR[:PORT] with the prefix length, such as 127.0.0.1/32:9000")
 DENIED = parsed_by(ipaddress.ip_network, "a network such as 203.0.113.0/24, without bits beyond its prefix")
-PORTS = Bounds(f"80, 443 or a port from {MIN_EXTRA_PORT} to 65535", _is_open_port)
+PORTS = Bounds(f"80, 443 or a port from {MIN_EXTRA_PORT} to 65535", can_be_opened)
 CONTACT = matching("[ -~]{0,200}", "at most 200 characters of printable ASCII")
 NAME_SERVERS = parsed_by(parse_name_server, "an address, with a port where it is not 53")
 PAIRS = matching(r"[^=\s]+=[^=\s]+", "a pair such as dall-e-3=gpt-image-2")

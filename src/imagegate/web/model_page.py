@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from imagegate.catalog.schema import Model
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.money import format_decimal, format_rounded_credits
+from imagegate.domain.money import format_decimal, format_for_people, format_rounded_credits
 from imagegate.families import FAMILIES
 from imagegate.families.sizes import RATIOS, TIERS, pixels_for_ratio
 from imagegate.flows.quote import price_order
@@ -31,8 +31,7 @@ class RateRow(msgspec.Struct, frozen=True):
     """`kind` is a kind of token, or a tier for prices per image (`any` for all)."""
 
     kind: str
-    usd: str
-    credits: str
+    amount: Amount
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -102,10 +101,14 @@ def _variant(runtime: Runtime, price: PriceView) -> Variant:
 def _rates(price: PriceView) -> list[RateRow]:
     if price.per_1k_tokens is not UNSET:
         rates = price.per_1k_tokens
-        return [RateRow(kind, rates[kind].usd, rates[kind].credits) for kind in _KINDS if kind in rates]
+        return [_rate_row(kind, rates[kind].usd, rates[kind].credits) for kind in _KINDS if kind in rates]
     if price.per_image is not UNSET:
-        return [RateRow(tier, one.usd, one.credits) for tier, one in price.per_image.items()]
+        return [_rate_row(tier, one.usd, one.credits) for tier, one in price.per_image.items()]
     return []
+
+
+def _rate_row(kind: str, usd: str, credit: str) -> RateRow:
+    return RateRow(kind, Amount(format_for_people(usd), format_for_people(credit), f"{usd} USD, {credit}"))
 
 
 def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
@@ -121,7 +124,7 @@ def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
 def _image_total(runtime: Runtime, model: Model, version: str, quality: str) -> int:
     request = ImageRequest(prompt="-", size="1:1", quality=quality)
     order = FAMILIES[model.family].build_order(request, model, None, runtime.settings.credit.auto_cap)
-    return price_order(runtime, order, model, version).expected.total
+    return price_order(runtime.catalog, order, model, version).expected.total
 
 
 def _times_default(nanos: int, default_nanos: int) -> str:

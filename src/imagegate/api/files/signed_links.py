@@ -6,6 +6,7 @@ at the first look. An input is a reference of a running task, for an upstream th
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -18,11 +19,13 @@ from imagegate.api.body import ApiRequest
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseHeader, get_or_head
 from imagegate.api.responses import TaskIdPath
+from imagegate.api_docs.curl import PIXEL_PNG_BASE64
 from imagegate.api_docs.schema import doc
 from imagegate.blobs import BlobDamaged, BlobNotFound, OpenBlob
 from imagegate.domain import errors
 from imagegate.domain.assets import MEDIA_TYPE_BY_EXTENSION, Asset, AssetKind
 from imagegate.domain.files import StoredFile
+from imagegate.domain.ids import is_test_task_id
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.thumbnails import find_thumbnail
 from imagegate.logging import log_error
@@ -91,13 +94,16 @@ async def get_result(
     sig: LinkSignature = "",
     range_header: RangeHeader = "",
 ) -> Response[Any]:
-    asset, expires_s = await _find_linked_asset(runtime, task_id, name, exp, sig)
+    index, ext, expires_s = _verify_link(runtime, task_id, name, exp, sig)
     left_s = max(0, expires_s - runtime.clock() // US_PER_SECOND)
     headers = {
         **_CROSS_ORIGIN_HEADERS,
         "Content-Disposition": f'inline; filename="{task_id}_{name}"',
         "Cache-Control": f"private, max-age={left_s}",
     }
+    if is_test_task_id(task_id):
+        return _send_example(request, headers)
+    asset = await _find_linked_asset(runtime, task_id, index, ext)
     if runtime.links_origin and not _is_script_of_page(request):
         return await _redirect(request, runtime, asset, headers, left_s)
     return await send_file(request, runtime, asset, headers, range_header)
@@ -200,25 +206,41 @@ def _body(request: ApiRequest, blob: OpenBlob, start: int, length: int) -> Async
     if request.method != "HEAD":
         return blob.read(start, length)
     blob.close()
-    return _empty_body()
+    return _whole(b"")
 
 
-async def _find_linked_asset(runtime: Runtime, task_id: str, name: str, exp: str, sig: str) -> tuple[Asset, int]:
-    """The asset and when its link expires, Unix seconds."""
+def _send_example(request: ApiRequest, headers: dict[str, str]) -> Response[Any]:
+    """The image of a test webhook, whole whatever the range."""
+    image = base64.b64decode(PIXEL_PNG_BASE64)
+    headers = {
+        **_SECURITY_HEADERS,
+        "Accept-Ranges": "bytes",
+        "Content-Type": "image/png",
+        "Content-Length": str(len(image)),
+        **headers,
+    }
+    return Stream(_whole(b"" if request.method == "HEAD" else image), headers=headers)
+
+
+def _verify_link(runtime: Runtime, task_id: str, name: str, exp: str, sig: str) -> tuple[int, str, int]:
+    """Position, extension, and when the link expires, Unix seconds."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise errors.NotFound
     index, ext = int(match[1]), match[2]
     keys = runtime.keyring.accepted_keys("links", runtime.clock())
     expires_s = verify_result_link(keys, task_id, index, ext, exp, sig)
-    expires_s = _require_live(runtime, expires_s)
+    return index, ext, _require_live(runtime, expires_s)
+
+
+async def _find_linked_asset(runtime: Runtime, task_id: str, index: int, ext: str) -> Asset:
     if ext == THUMBNAIL_EXTENSION:
         asset = await find_thumbnail(runtime, task_id, index)
     else:
         asset = await runtime.db.read(find_output_asset, task_id, AssetKind.result, index)
     if asset is None or asset.deleted is not None:
         raise errors.ResultExpired
-    return asset, expires_s
+    return asset
 
 
 def _require_live(runtime: Runtime, expires_s: int | None) -> int:
@@ -249,5 +271,5 @@ def _require_satisfiable(satisfiable: bool, value: int, size: int) -> int:
     return value
 
 
-async def _empty_body() -> AsyncIterator[bytes]:
-    yield b""
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -171,7 +171,7 @@ class Exchange:
             if not isinstance(error, Exception):
                 raise
             # An error that names a task says that there is one.
-            problem = to_problem(error)
+            problem = to_problem(error, self._request_id)
             problem.headers = {**self._headers, **problem.headers}
             raise problem from error
         response.headers.update(self._headers)

@@ -138,7 +138,7 @@ class ImageStream:
                     case Task():
                         await self._send_end(send, change)
         except Exception as error:  # noqa: BLE001  the head is sent: this is the only way to say so
-            problem = problem_body(to_problem(error), self._request_id, OPENAI_PATH)
+            problem = problem_body(to_problem(error, self._request_id), self._request_id, OPENAI_PATH)
             assert isinstance(problem, ErrorResponse)
             self.lose()
             await self._send_error(send, problem)

@@ -224,8 +224,18 @@ PRICES = {
         }
     ],
 }
-_ACCOUNT = {"id": ACCOUNT_ID, "object": "account", "name": "shop", "available": _AVAILABLE, "held": _ZERO}
-ACCOUNT, ACCOUNTS = {**_ACCOUNT, "key": _KEY_VALUE}, _list(_ACCOUNT)
+OPEN_ACCOUNT = {
+    "id": ACCOUNT_ID,
+    "object": "account",
+    "name": "shop",
+    "available": _AVAILABLE,
+    "held": _ZERO,
+    "unfinished_tasks": 0,
+    "created": CREATED,
+    "closed_at": None,
+}
+CLOSED_ACCOUNT = {**OPEN_ACCOUNT, "closed_at": ENDED}
+ACCOUNT, ACCOUNTS = {**OPEN_ACCOUNT, "key": _KEY_VALUE}, _list(OPEN_ACCOUNT)
 GRANT_REQUEST = {"account_id": ACCOUNT_ID, "credits": "2.5"}
 GRANT_RESPONSE = {
     "id": "led_01kay5p2f8g3k6m9q1s4v7x0yz",
@@ -301,18 +311,33 @@ DELIVERY = {
     "replays": 0,
     "attempts": [_ATTEMPT],
 }
+_TEST_TASK_ID = "task-unified-0-example1"
 TEST_DELIVERY = {
     **DELIVERY,
     "id": "evt_test_01kay5q7r2t5w8z1c4f7h0k3n6",
     "task_id": None,
-    "body": f'{{"created":{ENDED},"id":"evt_test_01kay5q7r2t5w8z1c4f7h0k3n6","object":"webhook.test"}}',
+    "body": f'{{"id":"{_TEST_TASK_ID}","status":"completed","test":true}}',
     "status": "waiting",
     "closed_at": None,
     "next_attempt_at": ENDED,
     "attempts": [],
 }
 DELIVERIES = _list(DELIVERY)
-WEBHOOK_TEST = {"created": CREATED, "id": "evt_test_01kay5q7r2t5w8z1c4f7h0k3n6", "object": "webhook.test"}
+_NOTHING = {"credits_reserved": 0, "credits_used": 0, "cost": {"credits": 0, "usd": 0}}
+WEBHOOK_TEST = {
+    **COMPLETED_TASK,
+    "id": _TEST_TASK_ID,
+    "results": [RESULT_URL.replace(TASK_ID, _TEST_TASK_ID)],
+    "usage": {
+        **COMPLETED_TASK["usage"],
+        **_NOTHING,
+        "tokens": dict.fromkeys(COMPLETED_TASK["usage"]["tokens"], 0),
+        "source": "formula",
+    },
+    "billing": {**COMPLETED_TASK["billing"], "reserved_credits": 0, "charged_credits": 0},
+    "duration": 0,
+    "test": True,
+}
 SECRET = {
     "object": "webhook.secret",
     "secret": "whsec_" + "AbCd" * 10 + "AbA=",  # an example's secret signs nothing
@@ -421,4 +446,19 @@ TASK_COST = {
             "considered": _CONSIDERED,
         }
     ],
+}
+_MARGIN_ROW = {
+    "revenue": _money(47_470_500),
+    "refunds": _ZERO,
+    "cost": _money(40_000_000),
+    "waste": _ZERO,
+    "margin": _money(7_470_500),
+}
+MARGIN = {
+    "object": "margin",
+    "first_day": "2026-11-16",
+    "last_day": "2026-11-22",
+    "total": _MARGIN_ROW,
+    "models": [{**_MARGIN_ROW, "model": "gpt-image-2"}],
+    "routes": [{**_MARGIN_ROW, "route": "gpt-image-2@azure-eu"}],
 }

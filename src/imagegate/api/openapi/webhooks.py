@@ -8,9 +8,8 @@ from imagegate.api.openapi import examples
 from imagegate.api.openapi.schemas import Schemas
 from imagegate.api_docs.schema import DELIVERY_ID_PATTERN
 from imagegate.flows.views.task import TaskView
-from imagegate.flows.webhooks.log import TestBody
 
-BODY_TYPES = (TaskView, TestBody)
+BODY_TYPES = (TaskView,)
 _DESCRIPTION = """A POST to the `callback_url` of a create when its task has completed, failed or been cancelled, and \
 never before it is settled. The body is what `GET /v1/tasks/{task_id}` answers at that moment, and the same bytes in \
 every attempt.
@@ -42,8 +41,12 @@ _RESPONSES = {
 
 def webhooks_section(schemas: Schemas) -> dict[str, Any]:
     task = _webhook("task_ended", "A task has ended", _DESCRIPTION, schemas.of(TaskView), examples.COMPLETED_TASK)
-    about = "Requested with `POST /v1/webhooks/test`; signed, retried and listed like any other."
-    test = _webhook("webhook_test", "A test", about, schemas.of(TestBody), examples.WEBHOOK_TEST)
+    about = (
+        "Requested with `POST /v1/webhooks/test`; signed, retried and listed like any other. Its body is that of a"
+        " completed task with `test` true. The task does not exist: its id begins with `task-unified-0-`, it cost"
+        " nothing, and its image is one pixel."
+    )
+    test = _webhook("webhook_test", "A test", about, schemas.of(TaskView), examples.WEBHOOK_TEST)
     return {"task_ended": {"post": task}, "webhook_test": {"post": test}}
 
 

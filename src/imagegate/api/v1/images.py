@@ -32,6 +32,7 @@ from imagegate.domain.accounts import Account, ApiKey, Scope
 from imagegate.domain.errors import Problem
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.prices import Charge
+from imagegate.flows.prices import find_price_conflict
 from imagegate.flows.quote import Quote
 from imagegate.flows.submit import quote_possible, submit
 from imagegate.flows.views.task import TaskView, task_view
@@ -99,7 +100,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
         None
     )
     callback_url: Annotated[
-        CallbackUrl | None, doc("Where the ended task is sent; its query string arrives untouched")
+        CallbackUrl | None, doc("Where the ended task is sent, by https; its query string arrives untouched")
     ] = None
     background: Annotated[
         Annotated[str, schema(enum=["opaque", "transparent"])] | None,
@@ -231,6 +232,9 @@ def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
 )
 async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
     quote = quote_possible(runtime, data, key, runtime.clock())
+    conflict = await find_price_conflict(runtime, quote.price_version)
+    if conflict is not None:
+        raise conflict
     affordable = await _is_affordable(runtime, key, quote.maximum.total)
     return quote_view(quote, affordable, runtime.credits_per_usd)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,15 +14,16 @@ from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, rea
 from imagegate.api.params import Cursor, PageLimit
 from imagegate.api.rate_limits import ActionLimiter
 from imagegate.api.responses import view_of
-from imagegate.api.validation import not_blank
+from imagegate.api.validation import one_line
 from imagegate.api_docs.schema import CREDITS_PATTERN, KEY_ID_PATTERN, ApiKeyText, KeyIdText, Seconds, doc, schema
 from imagegate.domain import errors
 from imagegate.domain.accounts import CUSTOMER_SCOPES, ApiKey, NewKey, Scope
 from imagegate.domain.audit import Actor
-from imagegate.domain.money import Money, Nanos, parse_credits, to_money
+from imagegate.domain.money import Money, to_money
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows import api_keys
+from imagegate.flows.fields import check_expiry, check_models, check_network, parse_cap
 from imagegate.runtime import Runtime
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.store.acts import KeysEnded
@@ -34,7 +34,7 @@ _MAX_ENTRIES, _MAX_EXPIRES_AT = 100, 2**40
 _Entries = Meta(
     min_length=1, max_length=_MAX_ENTRIES, extra={"rule": f"must have 1 to {_MAX_ENTRIES} entries; null means no limit"}
 )
-_Name = Annotated[str, not_blank(100)]
+_Name = Annotated[str, one_line()]
 _Scopes = Annotated[list[Annotated[str, schema(enum=[*Scope])]], _Entries]
 _Models = Annotated[list[str], _Entries]
 _Networks = Annotated[list[Annotated[str, doc("An address or a network such as 192.0.2.7 or 2001:db8::/32")]], _Entries]
@@ -219,16 +219,22 @@ def _changes(runtime: Runtime, body: KeyBody) -> dict[str, Any]:
     if body.scopes is not UNSET and body.scopes is not None:
         changes["scopes"] = tuple(_scope(text, index) for index, text in enumerate(body.scopes))
     if body.models is not UNSET:
-        changes["models"] = _models(runtime, body.models)
+        changes["models"] = body.models and check_models("models", body.models, runtime.catalog)
     if body.allowed_ips is not UNSET:
         ips = body.allowed_ips
-        changes["ips"] = None if ips is None else tuple(_network(text, index) for index, text in enumerate(ips))
+        changes["ips"] = (
+            None
+            if ips is None
+            else tuple(check_network(f"allowed_ips[{index}]", text) for index, text in enumerate(ips))
+        )
     for column in ("cap", "daily_cap", "in_flight_cap"):
         field = f"{column}_credits"
-        if getattr(body, field) is not UNSET:
-            changes[column] = _cap(runtime, field, getattr(body, field))
+        amount = getattr(body, field)
+        if amount is not UNSET:
+            changes[column] = None if amount is None else parse_cap(field, amount, runtime.credits_per_usd)
     if body.expires_at is not UNSET:
-        changes["expires"] = _expiry(runtime, body.expires_at)
+        at = body.expires_at
+        changes["expires"] = at and check_expiry("expires_at", at * US_PER_SECOND, runtime.clock(), "Unix timestamp")
     if body.disabled is not UNSET and body.disabled is not None:
         changes["disabled"] = runtime.clock() if body.disabled else None
     return changes
@@ -240,43 +246,6 @@ def _scope(text: str, index: int) -> Scope:
     except ValueError as error:
         param = f"scopes[{index}]"
         raise errors.InvalidRequest(f"{param} must be one of {', '.join(Scope)}", param=param) from error
-
-
-def _models(runtime: Runtime, names: list[str] | None) -> tuple[str, ...] | None:
-    for index, name in enumerate(names or []):
-        if runtime.catalog.find(name) is None:
-            raise errors.InvalidRequest(f"models[{index}] is not a known model", param=f"models[{index}]")
-    return None if names is None else tuple(dict.fromkeys(names))
-
-
-def _network(text: str, index: int) -> str:
-    try:
-        return str(ipaddress.ip_network(text, strict=False))
-    except ValueError as error:
-        param = f"allowed_ips[{index}]"
-        message = f"{param} must be an address or a network such as 192.0.2.7 or 2001:db8::/32"
-        raise errors.InvalidRequest(message, param=param) from error
-
-
-def _cap(runtime: Runtime, field: str, amount: str | int | None) -> Nanos | None:
-    if amount is None:
-        return None
-    try:
-        nanos = parse_credits(str(amount), runtime.credits_per_usd)
-    except ValueError as error:
-        raise errors.InvalidRequest(f"{field}: {error}"[:300], param=field) from error
-    if nanos < 0:
-        raise errors.InvalidRequest(f"{field} must not be negative", param=field)
-    return nanos
-
-
-def _expiry(runtime: Runtime, timestamp: int | None) -> int | None:
-    """Microseconds."""
-    if timestamp is None:
-        return None
-    if timestamp * US_PER_SECOND <= runtime.clock():
-        raise errors.InvalidRequest("expires_at must be a future Unix timestamp", param="expires_at")
-    return timestamp * US_PER_SECOND
 
 
 def _key_view(runtime: Runtime, key: ApiKey) -> KeyView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.schema import Model
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
@@ -12,7 +13,6 @@ from imagegate.domain.usage import Usage, UsageSource
 from imagegate.families import FAMILIES
 from imagegate.flows.quote import price_order
 from imagegate.pricing import compute_charge
-from imagegate.runtime import Runtime
 from imagegate.spool import SpooledResponse
 
 # Far above any real count; the price of so many tokens still fits into 64 bits of nanos.
@@ -28,15 +28,15 @@ class Bill(msgspec.Struct, frozen=True):
     source: UsageSource
 
 
-def make_bill(runtime: Runtime, task: Task, responses: list[SpooledResponse]) -> Bill:
-    """Price what was delivered, by however many calls."""
-    model = runtime.catalog.models[task.order.row]
+def make_bill(catalog: Catalog, task: Task, responses: list[SpooledResponse]) -> Bill:
+    """Price what was delivered, by however many calls. `catalog` has the price version of the task."""
+    model = catalog.models[task.order.row]
     trusted = [_trusted_usage(task.order, model, response) for response in responses]
     usage = _sum([usage for usage, _ in trusted])
     # One estimated part makes the whole an estimate.
     sources = [source for _, source in trusted]
     source = UsageSource.estimated if UsageSource.estimated in sources else sources[0]
-    bound = price_order(runtime, msgspec.structs.replace(task.order, n=usage.images), model, task.price_version)
+    bound = price_order(catalog, msgspec.structs.replace(task.order, n=usage.images), model, task.price_version)
     price = compute_charge(usage, bound.price).total
     return Bill(Nanos(min(price, bound.maximum.total, task.hold)), price, usage, source)
 

@@ -14,10 +14,11 @@ from imagegate.domain.assets import EXTENSION_BY_MEDIA_TYPE, Asset, AssetKind, F
 from imagegate.domain.errors import TaskError
 from imagegate.domain.tasks import ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
-from imagegate.flows.execution.billing import make_bill
+from imagegate.flows.execution.billing import Bill, make_bill
 from imagegate.flows.execution.outcome import count_end, record_end
 from imagegate.flows.execution.post_processing import convert_formats
 from imagegate.flows.execution.state import Execution, ImageBatch, recovery_mode
+from imagegate.flows.prices import catalog_of
 from imagegate.flows.task_end import count_task_end
 from imagegate.flows.traces import trace_part
 from imagegate.flows.views.task import task_encoder
@@ -79,9 +80,10 @@ async def _prepare(execution: Execution) -> tuple[settlement.Settlement, list[Im
     await asyncio.gather(*puts, _record_spooled(execution))
     stored_bytes = sum(image.bytes for _, image in images)
     trace_part(runtime, task, "store results", began, images=len(images), bytes=stored_bytes)
+    bill = make_bill(await catalog_of(runtime, task.price_version), task, [response for _, response in batches])
     # Nothing may be charged by a worker whose lease may have passed to another.
     execution.lease.ensure_valid()
-    return _settlement(runtime, task, batches, assets), batches
+    return _settlement(runtime, bill, batches, assets), batches
 
 
 async def _record_spooled(execution: Execution) -> None:
@@ -106,11 +108,10 @@ async def fail_task(runtime: Runtime, task: Task, error: TaskError) -> None:
 
 
 def _settlement(
-    runtime: Runtime, task: Task, batches: list[ImageBatch], assets: tuple[Asset, ...]
+    runtime: Runtime, bill: Bill, batches: list[ImageBatch], assets: tuple[Asset, ...]
 ) -> settlement.Settlement:
     storage = runtime.settings.storage
     responses = [response for _, response in batches]
-    bill = make_bill(runtime, task, responses)
     return settlement.Settlement(
         charge=bill.charge,
         price=bill.price,

@@ -101,6 +101,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     results_expire_at: Seconds | UnsetType = UNSET
     engine: Annotated[str, doc("Only for the embedded engine")] | UnsetType = UNSET
     notice: Annotated[str, doc("What kind of engine it is")] | UnsetType = UNSET
+    test: Annotated[bool, doc("true in a test webhook, whose task does not exist; else absent")] | UnsetType = UNSET
 
 
 View = TypeVar("View", bound=TaskView)

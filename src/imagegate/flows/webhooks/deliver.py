@@ -33,7 +33,7 @@ async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
     """Make one attempt; returns the seconds until the next one, or None where there is none."""
     delivery = claimed.delivery
     crash_point("hook.claimed")
-    result = await _post(runtime, delivery, claimed.secret)
+    result, words = await _post(runtime, delivery, claimed.secret)
     crash_point("hook.post_send")
     answer = await runtime.db.write(
         deliveries.end_attempt, delivery.account_id, delivery.id, delivery.number, result, retry_schedule_us(runtime)
@@ -45,7 +45,7 @@ async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
         attempt=delivery.number,
         host=delivery.host,
         status=result.status,
-        error=result.error,
+        error=words,
         ms=result.duration_ms,
         retry_after=result.retry_after,
     )
@@ -60,25 +60,31 @@ async def deliver(runtime: Runtime, claimed: ClaimedDelivery) -> float | None:
             return None
 
 
-async def _post(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> DeliveryResult:
-    """The URL is checked again each time: the egress rules may have changed since the task was created."""
+async def _post(runtime: Runtime, delivery: Delivery, secret: SecretVersion) -> tuple[DeliveryResult, str | None]:
+    """The result, and its error in words for the operator, without the URL's path and query.
+
+    The URL is checked again each time: the egress rules may have changed since the task was created.
+    """
     started = time.monotonic()
     body = delivery.body.encode()
     headers = _headers(runtime, delivery, secret, body)
     try:
         url = check_url(delivery.url, Purpose.CALLBACK, runtime.egress_rules)
         posted = await runtime.egress_client.post(url, body, headers, total_s=runtime.settings.work.webhook_timeout_s)
-    except UrlRefused:
-        return DeliveryResult(duration_ms=0, error="refused_url")
+    except UrlRefused as refused:
+        return DeliveryResult(duration_ms=0, error="refused_url"), f"refused_url: {refused}"
     except FetchFailed as failed:
-        return DeliveryResult(duration_ms=round((time.monotonic() - started) * 1000), error=failed.reason)
-    return DeliveryResult(
+        took_ms = round((time.monotonic() - started) * 1000)
+        return DeliveryResult(duration_ms=took_ms, error=failed.reason), failed.words
+    accepted = 200 <= posted.status < 300
+    result = DeliveryResult(
         duration_ms=posted.elapsed_ms,
         status=posted.status,
-        error=None if 200 <= posted.status < 300 else "status",
+        error=None if accepted else "status",
         retry_after=posted.retry_after,
         excerpt=posted.excerpt,
     )
+    return result, None if accepted else f"status: the receiver answered {posted.status}"
 
 
 def _headers(runtime: Runtime, delivery: Delivery, secret: SecretVersion, body: bytes) -> dict[str, str]:

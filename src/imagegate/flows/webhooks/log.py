@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
-from imagegate.api_docs.schema import DeliveryIdText, Seconds
 from imagegate.domain import ids
 from imagegate.domain.errors import InvalidRequest, NotFound
+from imagegate.domain.images import ImageOrder, Size
+from imagegate.domain.money import Nanos
 from imagegate.domain.pages import Page
-from imagegate.domain.time import US_PER_SECOND
+from imagegate.domain.tasks import ImageResult, Task, TaskState
+from imagegate.domain.time import US_PER_HOUR
+from imagegate.domain.usage import Usage, UsageSource
 from imagegate.domain.webhooks import ID_PREFIX, Delivery, DeliveryAttempt
 from imagegate.egress import Purpose
 from imagegate.flows.execution.inputs import check_url_in
+from imagegate.flows.quote import DEFAULT_MODEL
+from imagegate.flows.views.task import task_view
 from imagegate.runtime import Runtime
 from imagegate.store import deliveries
 from imagegate.store.transaction import Tx
 
 DeliveryWithAttempts = tuple[Delivery, list[DeliveryAttempt]]
-
-
-class TestBody(msgspec.Struct):
-    """The body of a test webhook."""
-
-    created: Seconds
-    id: DeliveryIdText
-    object: Literal["webhook.test"] = "webhook.test"
 
 
 async def delivery_page(
@@ -55,14 +50,39 @@ async def resend_delivery(runtime: Runtime, account_id: str, delivery_id: str) -
 
 
 async def send_test_delivery(runtime: Runtime, account_id: str, url: str) -> DeliveryWithAttempts:
-    """Send a webhook that belongs to no task; it is delivered like any other. InvalidRequest for a refused URL."""
+    """Send a webhook whose task does not exist; it is delivered like any other. InvalidRequest for a refused URL."""
     check_url_in(runtime, url, Purpose.CALLBACK, "callback_url")
     now = runtime.clock()
     delivery_id = ids.new_id(f"{ID_PREFIX}test", now)
-    body = msgspec.json.encode(TestBody(now // US_PER_SECOND, delivery_id))
+    body = msgspec.json.encode(msgspec.structs.replace(task_view(runtime, _example_task(runtime, now)), test=True))
     await runtime.db.write(deliveries.add_delivery, account_id, delivery_id, None, url, body, ids.new_id("cmt", now))
     runtime.wake_ups.notify_webhooks_due()
     delivery = await runtime.db.read(deliveries.find_delivery, account_id, delivery_id)
     if delivery is None:
         raise NotFound
     return delivery, []
+
+
+def _example_task(runtime: Runtime, now: int) -> Task:
+    """A completed task that cost nothing. Its one image is answered by `/files/results` like any other's."""
+    return Task(
+        id=ids.new_task_id(0),
+        account_id="",
+        key_id="",
+        state=TaskState.completed,
+        claim_no=0,
+        crashes=0,
+        progress=100,
+        order=ImageOrder(DEFAULT_MODEL, DEFAULT_MODEL, "", Size("1:1", 1, 1, False, None), "medium", 1),
+        billing_rule="per_token",
+        price_version=runtime.catalog.price_block_at(now).version,
+        hold=Nanos(0),
+        created=now,
+        deadline=now,
+        ended=now,
+        charge=Nanos(0),
+        usage=Usage(images=1),
+        usage_source=UsageSource.formula,
+        results=(ImageResult(index=0, ext="png", media_type="image/png", width=1, height=1, bytes=0),),
+        results_expire=now + runtime.settings.storage.result_hours * US_PER_HOUR,
+    )

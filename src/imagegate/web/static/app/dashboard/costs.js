@@ -102,7 +102,7 @@ const planColumns = () => [
   {
     title: d("columns.cost"),
     num: true,
-    cell: (row) => `$${formatNumber(row.cost / 1e9, { maximumFractionDigits: 6 })}`,
+    cell: (row) => `$${formatNumber(row.cost / 1e9, { maximumFractionDigits: 4 })}`,
   },
   { title: d("costs.skipped"), cell: (row) => row.skipped || d("costs.usable") },
 ];

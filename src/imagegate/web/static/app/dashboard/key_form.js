@@ -56,7 +56,7 @@ function localTime(seconds) {
 }
 
 /** @param {import("../money.js").Money | null | undefined} money */
-const capText = (money) => (money ? roundDecimal(money.credits, 6).replaceAll(",", "") : "");
+const capText = (money) => (money ? roundDecimal(money.credits, 4).replaceAll(",", "") : "");
 
 /** @param {{name: string, error: ApiError | null, [input: string]: any}} props */
 function Field({ name, error, ...input }) {

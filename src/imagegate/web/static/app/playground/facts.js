@@ -70,7 +70,7 @@ function comparisonRows(run) {
     ["quality", request.quality ?? "–", distinct((result) => result.quality) || quality],
     ["n", String(request.n), String(results.length)],
     ["tokens", "–", tokenText(usage.tokens)],
-    ["price", priceText(run), credits(billing.charged_credits, 6)],
+    ["price", priceText(run), credits(billing.charged_credits, 4)],
   ];
 }
 
@@ -95,8 +95,8 @@ function tokenText(tokens) {
 
 /** The quote that was in sight; of an older task only the hold is known. @param {Run} run */
 function priceText({ quote, task }) {
-  if (!quote) return t("playground.facts.reserved", { amount: credits(task.billing.reserved_credits, 6) });
-  const [expected, maximum] = [quote.expected, quote.maximum].map((money) => credits(money.credits, 6));
+  if (!quote) return t("playground.facts.reserved", { amount: credits(task.billing.reserved_credits, 4) });
+  const [expected, maximum] = [quote.expected, quote.maximum].map((money) => credits(money.credits, 4));
   return t("playground.facts.quoted", { expected, maximum });
 }
 
