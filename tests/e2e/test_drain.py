@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -180,13 +181,24 @@ def drain_with_calls(folder: Path, calls: int, call_s: int, waiting: int) -> dic
 def test_tsk_9_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     with Simulator("--latency", "60s") as sim:
         rows = [upstream_config("only", f"{sim.url}/v1"), route_config("only", "0.001")]
-        with RoutedGateway(tmp_path / "data", *rows) as gateway, gateway.client() as client:
+        env = {"IMAGEGATE_LOG_FORMAT": "console"}
+        with RoutedGateway(tmp_path / "data", *rows, env=env) as gateway, gateway.client() as client:
             parse_response(client.post(CREATE, json=QUICK))
             wait_until(lambda: len(sim.calls()) == 1, END_S)
-            os.kill(gateway.pid, signal.SIGTERM)
+            os.kill(gateway.pid, signal.SIGINT)
+            # What it waits for is said at once, not when it has ended.
+            wait_until(lambda: any(line.startswith("waiting for 1 task that") for line in gateway.output), END_S)
             wait_until(lambda: client.get("/readyz").status_code == 503, END_S)
             os.kill(gateway.pid, signal.SIGTERM)
             assert gateway.wait_for_exit(timeout_s=20) == 0
+            said = [
+                " ".join(line.split()[2:]) for line in gateway.output if re.match(r"[-0-9]{10} [:.0-9]{12} INFO ", line)
+            ]
+            assert [line for line in said if "stop" in line] == [
+                "INFO stopping signal=SIGINT waits_for_tasks=1",
+                "INFO stopping signal=SIGTERM waits_for_tasks=0",
+                "INFO stopped",
+            ]
             gateway.check()
 
 

@@ -181,7 +181,7 @@ def test_redirects_are_refused_at_the_start_where_the_store_cannot_sign(s3: S3Se
     anonymous = {**storage(s3), "AWS_SKIP_SIGNATURE": "true", "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9"}
     del anonymous["AWS_ACCESS_KEY_ID"], anonymous["AWS_SECRET_ACCESS_KEY"]
     for env, said in (
-        (redirect, "storage_links must be stream where storage is a folder"),
+        (redirect, "storage_links is 'redirect': must be stream where storage is a folder"),
         ({**anonymous, **redirect}, "redirect needs credentials that can sign"),
     ):
         gateway = Gateway(tmp_path / "data", env=env)
