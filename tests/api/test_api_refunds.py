@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from imagegate.domain.money import format_for_people
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
@@ -136,7 +137,7 @@ def test_s5_1_later_refund_on_the_command_line(gateway: Gateway) -> None:
         task = create_paid_task(client)
         charged = task["usage"]["credits_used"]
         first = gateway.run("credits", "refund", task["id"], "--reason", REASON).stdout
-        assert first.startswith(f"{task['id']}: {charged} credits ($")
+        assert first.startswith(f"{task['id']}: {format_for_people(str(charged))} credits ($")
         assert " refunded\n" in first
         again = json.loads(gateway.run("credits", "refund", task["id"], "--json").stdout)
         assert (again["refunded_before"], float(again["amount"]["credits"])) == (True, charged)
