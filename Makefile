@@ -8,10 +8,15 @@ BIOME := .venv/packages/biome/biome
 # Where the environment forbids bytecode, each of the many processes of a test run would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run setup setup-dev test stress check format vendor screenshots bench bench-peers clients dist clean
+.PHONY: help run setup setup-dev test stress check format vendor screenshots bench bench-peers clients dist clean
 
 run: setup
 	@$(BIN)/imagegate serve
+
+help:
+	@echo "make run      set up, then serve on http://127.0.0.1:8000; see README.md"
+	@echo "make test     set up, then run the tests;  make check, make format: linters, types, format"
+	@echo "make stress   the long tests;  make bench: benchmarks;  make dist: wheels;  see CONTRIBUTING.md"
 
 setup: .venv/runtime
 setup-dev: .venv/dev

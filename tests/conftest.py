@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import shutil
 import tempfile
@@ -44,8 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(s3_server.stop_shared_server)
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     gc.disable()  # what is imported and collected lives to the end: nothing is found in it, again and again
+    if "PYTEST_XDIST_WORKER" in os.environ and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        _import_every_test()
+
+
+def _import_every_test() -> None:
+    """Each worker begins at another file: in a new clone each compiles its part, and the others' it only reads."""
+    root = Path(__file__).parent
+    names = [
+        ".".join(file.relative_to(root.parent).with_suffix("").parts) for file in sorted(root.glob("*/**/test_*.py"))
+    ]
+    number, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    first = len(names) * number // workers
+    for name in names[first:] + names[:first]:
+        importlib.import_module(name)
 
 
 def pytest_collection_finish() -> None:

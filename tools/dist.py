@@ -1,8 +1,8 @@
 """Builds wheels and source distributions, and tries the wheels as a user gets them.
 
 `dist.py FOLDER` builds into the folder, then installs both wheels into an empty environment of each Python from 3.11 to
-3.14 that this machine has, with what the registry serves for them today: serve, buy an image, check the books. The same
-once through `uvx`. No compiler is used and no Python downloaded.
+3.14 that this machine has, with what the registry serves for them today: serve, buy an image by HTTP and one on the
+command line, open the page, check the books. The same once through `uvx`. No compiler is used and no Python downloaded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import urllib.request
 import zipfile
 from collections.abc import Sequence
@@ -36,10 +37,15 @@ def main(folder: Path) -> None:
         if version not in pythons:
             print(f"Python {version}: not on this machine")
             continue
-        try_wheels(wheels, pythons[version])
-        print(f"Python {version}: installed, served an image, books in order")
+        started = time.monotonic()
+        installed_s = try_wheels(wheels, pythons[version])
+        used_s = time.monotonic() - started - installed_s
+        print(
+            f"Python {version}: installed in {installed_s:.0f} s;"
+            f" served, generated, page opened, books in order in {used_s:.0f} s"
+        )
     try_uvx(wheels, next(iter(pythons.values())))
-    print("uvx: served an image, books in order")
+    print("uvx: served, generated, page opened, books in order")
 
 
 def build(folder: Path) -> list[Path]:
@@ -89,12 +95,15 @@ def find_pythons() -> dict[str, Path]:
     return {minor: found[minor][1] for minor in VERSIONS if minor in found}
 
 
-def try_wheels(wheels: Sequence[Path], python: Path) -> None:
+def try_wheels(wheels: Sequence[Path], python: Path) -> float:
+    """How long the installation took, in seconds."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, started = Path(name), time.monotonic()
         _run([UV, "venv", "--quiet", "--no-python-downloads", "--python", python, folder / "venv"])
         _run([UV, "pip", "install", "--quiet", "--no-build", "--python", folder / "venv", *wheels], cwd=folder)
-        _serve_an_image([str(folder / "venv/bin/imagegate")], folder)
+        installed_s = time.monotonic() - started
+        _serve_images([str(folder / "venv/bin/imagegate")], folder)
+        return installed_s
 
 
 def try_uvx(wheels: Sequence[Path], python: Path) -> None:
@@ -109,11 +118,11 @@ def try_uvx(wheels: Sequence[Path], python: Path) -> None:
         str(server.parent),
     ]
     with tempfile.TemporaryDirectory() as name:
-        _serve_an_image([str(UV), "tool", "run", *options, "--from", str(server), "imagegate"], Path(name))
+        _serve_images([str(UV), "tool", "run", *options, "--from", str(server), "imagegate"], Path(name))
 
 
-def _serve_an_image(program: list[str], folder: Path) -> None:
-    """`serve`, one image over HTTP with the demo key, a stop, `check --deep`: in a folder without our sources."""
+def _serve_images(program: list[str], folder: Path) -> None:
+    """`serve`, an image over HTTP and one by `generate`, the page, a stop, `check --deep`, all without our sources."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("IMAGEGATE_", "PYTHON"))}
     env["IMAGEGATE_LOG_LEVEL"] = "warning"
     data = folder / "data"
@@ -122,10 +131,14 @@ def _serve_an_image(program: list[str], folder: Path) -> None:
     ) as served:
         try:
             _buy_image(data, served)
+            words = ["generate", "a red fox", "--size", "816x816", "--quality", "low"]
+            _run([*program, *words, "-o", folder / "fox.png", "--data", data], cwd=folder, env=env)
         finally:
             served.send_signal(signal.SIGTERM)
         if served.wait(_START_TIMEOUT_S) != 0:
             sys.exit(f"{program[0]} serve ended with {served.returncode}")
+    if not (folder / "fox.png").read_bytes().startswith(b"\x89PNG"):
+        sys.exit("what `generate` saved is no PNG")
     _run([*program, "check", "--deep", "--data", data], cwd=folder, env=env)
 
 
@@ -147,6 +160,10 @@ def _buy_image(data: Path, served: subprocess.Popen[bytes]) -> None:
     with opener.open(task["results"][0], timeout=30) as image:
         if not image.read().startswith(b"\x89PNG"):
             sys.exit("the image is no PNG")
+    for path in ("/", "/dashboard", "/reference"):
+        with opener.open(url + path, timeout=30) as page:
+            if b"<title>" not in page.read():
+                sys.exit(f"{path} is no page")
 
 
 def _run(command: Sequence[str | Path], **options: Any) -> str:

@@ -212,6 +212,7 @@ def test_key_5_the_keys_of_an_account_share_its_requests(tmp_path: Path) -> None
             parse_response(demo.get("/v1/credits"))
 
 
+@pytest.mark.gate
 def test_key_5_processes_on_one_postgres_share_a_keys_requests(postgres_url: str, tmp_path: Path) -> None:
     env = {
         "IMAGEGATE_DATABASE": postgres_url,

@@ -116,6 +116,7 @@ def pages(client: httpx.Client, ids: list[str]) -> None:
     assert found == ids
 
 
+@pytest.mark.gate
 def test_q_does_the_same_with_postgres_underneath(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with Gateway(tmp_path_factory.mktemp("pg"), "--no-workers", env={"IMAGEGATE_DATABASE": postgres_url}) as gateway:
         find_and_page(gateway, "search")

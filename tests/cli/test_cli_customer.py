@@ -58,6 +58,8 @@ def test_quote_json_is_the_quote_of_the_api(gateway: Gateway) -> None:
     text = gateway.run("quote", "x", "--size", "1:1").stdout
     assert "1024x1024" in text
     assert "at most $" in text
+    assert re.search(r"text_input +6 tokens +<\$0\.0001\n", text), "six tokens are not free"
+    assert not re.search(r"\.[0-9]{5}", text)
 
 
 def test_credits_json_is_what_the_api_says(gateway: Gateway) -> None:

@@ -51,8 +51,8 @@ def refused(gateway: Gateway, *arguments: str, code: int = 2) -> str:
         (("--account", "a\nb"), "--account is 'a\\nb': must be"),
         (("--account", "a\x1b[2Jb"), "without control characters"),
         (("--name", ""), "--name is '': must be 1 to 100 characters"),
-        (("--credits", "-5"), "--credits is '-5': must be more than 0; credits grant takes credits back"),
-        (("--credits", "0"), "--credits is '0': must not be 0"),
+        (("--credits", "-5"), "--credits is '-5': must be 0 or more; credits grant takes credits back"),
+        (("--credits", "0.00000000001"), "--credits is '0.00000000001': must not be 0"),
         (("--credits", "nan"), "--credits is 'nan': credits must be a plain decimal number"),
         (("--credits", "9" * 24), "--credits is"),
         (("--cap", "0"), "--cap is '0': must be more than 0"),
@@ -189,6 +189,18 @@ def test_a_command_that_cannot_be_meant_is_one_line(
     done = done or installation._run(list(arguments))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
     assert said in done.stderr, done.stderr
+
+
+def test_a_folder_or_file_that_cannot_be_looked_at_is_named(installation: Gateway, tmp_path: Path) -> None:
+    too_long = tmp_path / ("x" * 300)  # refused to everybody, as one without rights is to others than root
+    for arguments in (("keys", "list", "--account", "a"), ("credits",), ("doctor",), ("check",)):
+        said = refused(Gateway(too_long), *arguments)
+        assert f"{too_long}" in said
+        assert "cannot be read: File name too long" in said
+    assert list(tmp_path.iterdir()) == []
+    options = ("--url", "http://127.0.0.1:1", "--key", "imk_live_x")
+    said = refused(installation, "edit", "x", "-i", str(too_long), *options)
+    assert said == f"imagegate: {too_long} cannot be read: File name too long; nothing was bought\n"
 
 
 def test_a_question_that_nobody_answers_changes_nothing(installation: Gateway) -> None:

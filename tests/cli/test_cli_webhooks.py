@@ -189,7 +189,7 @@ def test_ctrl_c_ends_it_quietly() -> None:
         (("--secret", SECRET, "--port", "x"), 2, "--port is 'x': must be a whole number from 0 to 65535"),
         (("--secret", SECRET, "--host", ""), 2, "--host is ''"),
         (("--secret", SECRET, "--host", "no.such.host.invalid"), 1, "cannot listen on no.such.host.invalid"),
-        (("--secret", SECRET, "--host", "198.51.100.1"), 1, "port 9300 on 198.51.100.1 cannot be used"),
+        (("--secret", SECRET, "--host", "198.51.100.1"), 1, "cannot listen on port 9300 of 198.51.100.1"),
         (("--data", "nowhere", "--port", "0"), 2, "imagegate serve --data"),
         (("--url", "http://127.0.0.1:9", "--key", "k", "--port", "0"), 5, "http://127.0.0.1:9"),
     ],

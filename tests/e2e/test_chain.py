@@ -71,7 +71,7 @@ def account_figures(gateway: Gateway, key: str) -> tuple[int, int, float]:
         return http.get("/v1/tasks").json()["total"], len(charges), held
 
 
-@pytest.mark.parametrize("victim", ["first", "second"])
+@pytest.mark.parametrize("victim", ["first", pytest.param("second", marks=pytest.mark.gate)])
 def test_a_kill_in_the_middle_of_a_chain(chain: Chain, server: FileServer, victim: str) -> None:
     image = helpers.png(256, 256 if victim == "first" else 320)
     url = server.serve(f"/{victim}.png", send_bytes(image))

@@ -125,7 +125,8 @@ def test_f11_the_corpus_as_references(
     check_corpus(gateway, client, judge, list(CORPUS), record_property)
 
 
-@pytest.mark.parametrize("most_bytes", [1 << 20, pytest.param(MAX_BYTES + 1, marks=pytest.mark.gate)])
+@pytest.mark.gate
+@pytest.mark.parametrize("most_bytes", [1 << 20, MAX_BYTES + 1])
 def test_f11_the_corpus_as_uploads(
     tmp_path: Path, files: dict[str, Path], most_bytes: int, record_property: Tell
 ) -> None:
@@ -197,9 +198,8 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "base64" else pytest.mark.gate) for kind in BODIES]
-)
+@pytest.mark.gate
+@pytest.mark.parametrize("kind", BODIES)
 def test_f11_bodies_without_end_or_haste(gateway: Gateway, kind: str) -> None:
     path, (begin, media_type), too_large, too_slow = BODIES[kind]
     with ProcessMonitor(gateway.pid, gateway.url) as monitor:

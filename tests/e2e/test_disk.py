@@ -174,6 +174,7 @@ def test_s2_2_replay_finds_its_task_on_a_full_disk_too(tmp_path: Path) -> None:
         assert again.headers["idempotency-replayed"] == "true"
 
 
+@pytest.mark.gate
 @own_disk
 def test_f14_the_last_byte_is_503_never_500_and_every_task_ends_afterwards(tmp_path: Path) -> None:
     """The check of free space is off, so that SQLite, the spool and the blob store meet the full disk."""

@@ -44,6 +44,7 @@ def stop(gateway: Gateway) -> None:
     assert gateway.stop(timeout_s=END_S) == 0, "\n".join(gateway.output)
 
 
+@pytest.mark.gate
 def test_f20_sigterm_under_load_loses_nothing_and_counts_no_crash(tmp_path: Path) -> None:
     """Clients repeat their requests through the stop and the restart until they are acknowledged."""
     gateway = Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "4"})
@@ -93,6 +94,7 @@ def test_tsk_9_what_the_drain_does_not_finish_is_handed_back(tmp_path: Path) -> 
     assert read_rows(tmp_path, "SELECT DISTINCT crashes FROM tasks") == [(0,)]
 
 
+@pytest.mark.gate
 def test_tsk_9_a_task_that_is_being_claimed_is_not_claimed_for_ever(tmp_path: Path) -> None:
     """The signal comes between the create and the first call: the task goes back, and the program ends."""
     gateway = Gateway(tmp_path)

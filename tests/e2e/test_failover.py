@@ -268,7 +268,10 @@ def _until_refused(http: httpx.Client) -> None:
     while time.monotonic() < give_up:
         answer = http.post("/v1/images/generations", json={"prompt": "logo"}, headers={"Prefer": "wait=5"})
         if answer.status_code == 503:
-            assert answer.json()["error"]["reason"] == "no_route_available"
+            error = answer.json()["error"]
+            assert error["reason"] == "no_route_available"
+            assert "waits for the operator of this gateway; please try again later" in error["message"]
+            assert not {"cheap", "dear"} & set(error["message"].split())
             assert answer.headers["retry-after"]
             return
     raise AssertionError("never refused")

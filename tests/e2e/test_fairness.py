@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.api.helpers import CREATE, WAIT, parse_response
 from tests.e2e.helpers import read_rows
 from tests.support.gateway import Gateway
@@ -19,6 +21,7 @@ BODY = {
 ENV = {"IMAGEGATE_WORKERS": str(PLACES)}
 
 
+@pytest.mark.gate
 def test_60_queued_tasks_of_one_account_do_not_hold_up_another(tmp_path: Path) -> None:
     """One guest account is older than the crowd's and one is younger: the order of ids may not matter."""
     with Gateway(tmp_path, env=ENV) as gateway:

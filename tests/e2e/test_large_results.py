@@ -48,6 +48,7 @@ def fronted(sim: Simulator, folder: Path) -> RoutedGateway:
     return RoutedGateway(folder / "data", *rows, env=ENV)
 
 
+@pytest.mark.gate
 def test_a_process_does_not_grow_with_the_size_of_results(tmp_path: Path, record_property: Tell) -> None:
     with Simulator() as sim, fronted(sim, tmp_path) as gateway:
         measure_peaks(gateway, 1, 3, record_property)

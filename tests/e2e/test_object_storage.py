@@ -80,6 +80,7 @@ def test_everything_works_with_images_in_a_bucket(s3: S3Server, tmp_path: Path) 
         stranger.start()
 
 
+@pytest.mark.gate
 @pytest.mark.fault("F8")
 def test_an_outage_of_the_store_delays_and_loses_nothing(files: FileServer, tmp_path: Path) -> None:
     with own_server() as server, Simulator() as sim:

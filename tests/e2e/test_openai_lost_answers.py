@@ -73,7 +73,7 @@ def places(up: int, down: int) -> list[Cut]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("by", ["retry", "next_call"])
+@pytest.mark.parametrize("by", ["retry", pytest.param("next_call", marks=pytest.mark.gate)])
 async def test_s11_join_cut_anywhere_one_purchase_and_always_the_image(
     routed: RoutedGateway, simulator: Simulator, by: str
 ) -> None:
@@ -176,7 +176,14 @@ async def test_s11_failures_without_a_purchase_may_be_tried_again(routed: Routed
     assert bought(simulator)[prompt] == 0
 
 
-@pytest.mark.parametrize("point", ["submit.post_commit", "spool.fsynced", "settle.post_commit"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("submit.post_commit", marks=pytest.mark.gate),
+        "spool.fsynced",
+        pytest.param("settle.post_commit", marks=pytest.mark.gate),
+    ],
+)
 async def test_s11_join_kill_9_one_purchase_and_the_image(tmp_path: Path, simulator: Simulator, point: str) -> None:
     prompt, options = f"killed at {point}", ("--port", str(free_port()))
     gateway = RoutedGateway(tmp_path / "data", *rows(simulator), options=options, env={"IMAGEGATE_CRASH": point})

@@ -286,6 +286,7 @@ def test_kill_9_between_fetch_and_attempt_loses_nothing(tmp_path: Path) -> None:
             assert not list((tmp_path / "incoming").glob("*"))
 
 
+@pytest.mark.gate
 def test_kill_9_a_pinned_upload_outlives_its_deletion_and_the_process(tmp_path: Path) -> None:
     served = Gateway(tmp_path)
     with served:

@@ -43,6 +43,7 @@ def path_of(link: str) -> str:
     return link[link.index("/files/") :]
 
 
+@pytest.mark.gate
 def test_what_was_made_with_the_former_secret_holds_for_48_hours_and_keys_for_ever(tmp_path: Path) -> None:
     gateway = ClockedGateway(tmp_path / "data", env=ENV)
     commands = Gateway(gateway.data)  # run before the clock is set, by the fork server

@@ -176,6 +176,7 @@ def test_an_account_with_many_looks_leaves_the_others_their_turn(tmp_path: Path)
     asyncio.run(scenario())
 
 
+@pytest.mark.gate
 def test_what_cannot_be_drawn_is_known_and_waited_for_by_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +334,7 @@ def test_the_program_shows_thumbnails_and_takes_one_as_a_reference(gateway: Gate
     gateway.run("check", "--deep")
 
 
+@pytest.mark.gate
 @pytest.mark.fault("F1")
 def test_f1_killed_with_a_thumbnail_published_and_not_recorded_it_is_drawn_again(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={**THUMBNAILS, "IMAGEGATE_CRASH": "thumbnail.published"}) as served:

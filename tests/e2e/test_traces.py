@@ -186,6 +186,7 @@ def test_p15_no_prompt_key_link_or_callback_is_exported(traced: Traced) -> None:
         assert secret.encode() not in exported, secret
 
 
+@pytest.mark.gate
 def test_a_task_that_another_process_takes_over_stays_in_its_trace(tmp_path: Path) -> None:
     with otlp_collector() as collector:
         env = environment(collector.url)

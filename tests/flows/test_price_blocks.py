@@ -127,7 +127,9 @@ def test_what_was_asked_for_once_costs_no_further_statement(place: Installation)
     asyncio.run(run())
 
 
-def test_of_processes_with_different_files_the_first_to_quote_decides_and_all_bill_by_it(place: Installation) -> None:
+def test_of_processes_with_different_files_the_first_to_quote_decides_and_all_bill_by_it(
+    place: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def run() -> None:
         async with place.process(7) as first, place.process(9) as second, place.process(None) as without:
             key = await new_customer(first)
@@ -148,6 +150,8 @@ def test_of_processes_with_different_files_the_first_to_quote_decides_and_all_bi
             assert states == [None, "differ", None]
 
     asyncio.run(run())
+    said = "".join(capsys.readouterr())
+    assert said.count("price_block_missing") == said.count("price_block_differs") == 1
 
 
 def test_a_process_that_only_bills_learns_the_price_before_it_could_sell_by_its_own(place: Installation) -> None:

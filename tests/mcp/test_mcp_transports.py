@@ -111,6 +111,16 @@ def test_a_cap_that_is_no_number_of_credits_is_refused(gateway: Gateway, cap: st
     assert done.stdout == ""
 
 
+def test_a_place_that_cannot_be_listened_on_is_told_in_one_line(gateway: Gateway) -> None:
+    taken = gateway.url.rpartition(":")[2]
+    done = gateway.run("mcp", "--http", "--port", taken, check=False)
+    refusal = f"imagegate: port {taken} on 127.0.0.1 is in use; choose another with --port\n"
+    assert (done.returncode, done.stderr) == (1, refusal)
+    done = gateway.run("mcp", "--http", "--host", "192.0.2.1", "--port", "0", check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"imagegate: cannot listen on 192\.0\.2\.1, port 0: .+\n", done.stderr)
+
+
 def test_without_the_sdk_the_command_says_what_to_install(gateway: Gateway) -> None:
     code = "import sys; sys.modules['mcp'] = None; from imagegate.cli import main; sys.argv[1:] = ['mcp']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=gateway.data.parent)

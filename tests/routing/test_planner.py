@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -15,10 +17,12 @@ from imagegate.domain.tasks import FailureKind
 from imagegate.families import FAMILIES
 from imagegate.routing.circuit_breaker import Health, on_failure
 from imagegate.routing.planner import (
+    Impossible,
     RouteHistory,
     RouteRequest,
     RouteWait,
     WaitReason,
+    find_impossible,
     plan_routes,
     route_cost,
     unsupported_reason,
@@ -65,6 +69,70 @@ def test_every_request_goes_to_the_cheapest_route(size: str, tier: str, quality:
     assert costs == sorted(costs)
     assert len(costs) == 3
     assert costs[0] == min(route_cost(route, request) for route in routes)
+
+
+REFERENCES = {"image_urls": ["https://a.example/1.png"] * 3}
+
+
+@pytest.mark.parametrize(
+    ("routes", "fields", "param", "message"),
+    [
+        (
+            [{"sizes": ("1:1", "3:2")}, {"sizes": ("2:3", "1:1")}],
+            {"size": "1024x1024"},
+            "size",
+            "size must be one of 1:1, 3:2, 2:3: no route of this gateway can generate 1024x1024",
+        ),
+        (
+            [{"qualities": ("low",)}, {"qualities": ("medium",)}],
+            {"quality": "high"},
+            "quality",
+            "quality must be one of low, medium: no route of this gateway can generate high",
+        ),
+        (
+            [{"max_refs": 1}, {"max_refs": 2}],
+            REFERENCES,
+            "image_urls",
+            "image_urls may hold at most 2 URLs: no route of this gateway takes more references",
+        ),
+        (
+            [{"max_refs": 0}],
+            REFERENCES,
+            "image_urls",
+            "image_urls cannot be used with this model: no route of this gateway takes references",
+        ),
+        (
+            [{"mask": False}],
+            {**REFERENCES, "mask_url": "https://a.example/m.png"},
+            "mask_url",
+            "mask_url cannot be used with this model: no route of this gateway takes a mask",
+        ),
+        (
+            [{"transparent": False}],
+            {"background": "transparent"},
+            "background",
+            "background must be opaque: no route of this gateway can make transparent images",
+        ),
+        # The route that lacks least is the one whose customer has least to change.
+        (
+            [{"transparent": False, "sizes": ("1:1",), "max_refs": 0}, {"sizes": ("2:3",)}],
+            {**REFERENCES, "background": "transparent", "size": "16:9"},
+            "size",
+            "size must be one of 2:3: no route of this gateway can generate 16:9",
+        ),
+    ],
+)
+def test_what_no_route_will_ever_do_is_told_by_what_the_routes_can(
+    routes: list[dict[str, Any]], fields: dict[str, object], param: str, message: str
+) -> None:
+    rows = [
+        RouteConfig(model="gpt-image-2", upstream=f"u{number}", cost_per_image="0.01", **limits)
+        for number, limits in enumerate(routes)
+    ]
+    found = find_impossible(route_table(*rows).for_model("gpt-image-2"), route_request(**fields))
+    assert found == Impossible(param, message)
+    able = RouteConfig(model="gpt-image-2", upstream="able", cost_per_image="9")
+    assert find_impossible(route_table(*rows, able).for_model("gpt-image-2"), route_request(**fields)) is None
 
 
 def test_the_order_of_the_routes_turns_with_the_request() -> None:

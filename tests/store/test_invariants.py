@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from imagegate.blobs import LocalBlobStore
+from imagegate.domain.audit import Actor
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult
 from imagegate.flows.blob_audit import audit_blobs
-from imagegate.store import attempts, deliveries, files, refunds, settlement, tasks
+from imagegate.store import acts, attempts, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import INVARIANTS, find_violations
@@ -62,6 +63,7 @@ FAULTS = {
     "I14": "UPDATE idempotency SET task_id = 'task-unified-0-nowhere0'",
     "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
     "I15.files": "UPDATE files SET account_id = (SELECT id FROM accounts WHERE id <> files.account_id LIMIT 1)",
+    "I19": "UPDATE api_keys SET disabled = NULL",
     "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
 MORE_FAULTS = [
@@ -84,13 +86,16 @@ MORE_FAULTS = [
         "I15.files",
         ("UPDATE assets SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour') WHERE kind = 'upload'"),
     ),
+    ("I19", "UPDATE files SET counted = 1 WHERE removed IS NOT NULL"),
+    ("I19", "UPDATE tasks SET cancel_requested = NULL"),
 ]
 
 
 async def populate(db: Database) -> None:
-    """A completed and refunded, a failed, a running and a queued task, a file; a second account beside."""
+    """A completed and refunded, a failed, a running and a queued task, a file; two more accounts, one closed."""
     account_id, key = await create_customer(db, 100_000)
     await create_customer(db, 5, "neighbour")
+    await _add_closed_account(db)
     await db.write(files.add_file, account_id, new_file(account_id), FAR, 100)
     use = IdempotencyKey("create", "key", "same", FAR)
     for number in range(4):
@@ -108,6 +113,14 @@ async def populate(db: Database) -> None:
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one = sent.delivery
             await db.write(deliveries.end_attempt, account_id, one.id, one.number, result, (0, 0, 0))
+
+
+async def _add_closed_account(db: Database) -> None:
+    """With a file, and a task that nobody has cancelled yet."""
+    account_id, key = await create_customer(db, 10_000, "former")
+    await db.write(files.add_file, account_id, new_file(account_id), FAR, 100)
+    await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
+    await db.write(acts.close_account, account_id, Actor(name="test", via="program"))
 
 
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:

@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -124,7 +125,10 @@ class ForkServer:
         return subprocess.CompletedProcess(list(arguments), code, out.read_text(), err.read_text())
 
     def _fork(self, arguments: Sequence[str], env: Mapping[str, str], out: Path, err: Path) -> int:
-        order = {"arguments": list(arguments), "env": dict(env), "out": str(out), "err": str(err)}
+        return self.fork({"arguments": list(arguments), "env": dict(env), "out": str(out), "err": str(err)})
+
+    def fork(self, order: Mapping[str, Any]) -> int:
+        """The id of a new process. Beside the above an order may name `cwd`, and a `file` of Python to run instead."""
         pid: int = self.request(order)
         return pid
 
@@ -193,10 +197,14 @@ def _run_program(order: dict[str, Any]) -> None:
     os.close(nothing)
     if file := os.environ.pop(CRASH_FILE, ""):
         _read_crash_point_from(Path(file))
-    sys.argv = ["imagegate", *order["arguments"]]
+    os.chdir(order.get("cwd") or ".")
+    sys.argv = [order.get("file") or "imagegate", *order["arguments"]]
     if log := os.environ.get(power_cut.LOG_VARIABLE):
         power_cut.record_flushes(log, os.environ[power_cut.ROOTS_VARIABLE].split(":"))
     try:
+        if "file" in order:
+            runpy.run_path(order["file"], run_name="__main__")
+            _exit(0)
         main()
     except SystemExit as end:
         _exit(end.code)

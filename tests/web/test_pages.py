@@ -100,7 +100,7 @@ def test_figures_on_the_page_are_those_of_the_price_list(gateway: Gateway) -> No
         assert price["range"]["max"]["usd"] in page
 
 
-@pytest.mark.parametrize("language", ["cURL", "Python", "JavaScript"])
+@pytest.mark.parametrize("language", ["cURL", "Python", pytest.param("JavaScript", marks=pytest.mark.gate)])
 def test_the_programs_of_the_three_steps_run_as_they_stand(gateway: Gateway, tmp_path: Path, language: str) -> None:
     page = httpx.get(gateway.url, timeout=60).text
     env = {**os.environ, "IMAGEGATE_KEY": gateway.key}
@@ -129,6 +129,12 @@ def test_unknown_addresses_are_pages_outside_the_api_and_json_inside(gateway: Ga
     assert (
         httpx.post(f"{gateway.url}/nothing", headers=browser, timeout=60).headers["content-type"] == "application/json"
     )
+
+
+def test_addresses_that_people_and_browsers_guess_lead_to_what_they_mean(gateway: Gateway) -> None:
+    for path, title in (("/docs", b"<title>"), ("/docs/", b"<title>"), ("/favicon.ico", b"<svg")):
+        answer = httpx.get(gateway.url + path, follow_redirects=True, timeout=60)
+        assert (answer.status_code, title in answer.content) == (200, True), path
 
 
 def test_files_are_kept_for_a_year_and_change_their_address_with_their_content(gateway: Gateway) -> None:
@@ -168,19 +174,23 @@ def test_little_is_sent_for_the_first_paint(gateway: Gateway, browser: Browser) 
 
 
 @pytest.mark.parametrize(
-    ("theme", "language"),
+    ("theme", "language", "paths"),
     [
-        ("light", "en"),
-        pytest.param("light", "ko", marks=pytest.mark.gate),
-        pytest.param("dark", "en", marks=pytest.mark.gate),
-        pytest.param("dark", "ko", marks=pytest.mark.gate),
+        ("light", "en", ("/models/gpt-image-2-beta", "/status")),  # the states of "/" are looked at elsewhere
+        *(
+            pytest.param(
+                theme, language, ("/", "/models/gpt-image-2-beta", "/status", "/nothing"), marks=pytest.mark.gate
+            )
+            for theme in ("light", "dark")
+            for language in ("en", "ko")
+        ),
     ],
 )
 def test_everybody_can_read_and_operate_the_pages(
-    gateway: Gateway, browser: Browser, theme: str, language: str
+    gateway: Gateway, browser: Browser, theme: str, language: str, paths: tuple[str, ...]
 ) -> None:
     with open_page(browser, gateway, color_scheme=theme, locale=language) as (page, _complaints):
-        for path in ("/", "/models/gpt-image-2-beta", "/status", "/nothing"):
+        for path in paths:
             page.goto(gateway.url + path)
             page.wait_for_selector("[data-balance]")
             assert accessibility_violations(page) == [], path

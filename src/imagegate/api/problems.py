@@ -40,6 +40,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.RequestTooLarge: (413, INVALID),
     errors.UnsupportedMediaType: (415, INVALID),
     errors.IdempotencyConflict: (409, INVALID),
+    errors.AccountClosed: (409, INVALID),
     errors.TaskNotCancellable: (409, INVALID),
     errors.TaskNotRefundable: (409, INVALID),
     errors.ResultExpired: (410, INVALID),

@@ -41,7 +41,8 @@ def _decimal_pattern(fraction_digits: int) -> str:
 TaskIdText = Annotated[str, doc("The id of a task", pattern=_anchored(TASK_ID_RE.pattern))]
 KEY_ID_PATTERN = _anchored(f"key_{_SORTABLE_ID}")
 KeyIdText = Annotated[str, doc("The id of a key", pattern=KEY_ID_PATTERN)]
-AccountIdText = Annotated[str, doc("The id of an account", pattern=_anchored(f"acc_{_SORTABLE_ID}"))]
+ACCOUNT_ID_PATTERN = _anchored(f"acc_{_SORTABLE_ID}")
+AccountIdText = Annotated[str, doc("The id of an account", pattern=ACCOUNT_ID_PATTERN)]
 RefundIdText = Annotated[str, doc("The id of a refund", pattern=_anchored(f"rfd_{_SORTABLE_ID}"))]
 FileIdText = Annotated[
     str, doc("The id of a file; anybody who has it can download the file", pattern="^file_[0-9a-f]{32}$")

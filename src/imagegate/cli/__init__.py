@@ -1,8 +1,9 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
-Commands of the operator (`keys`, `credits grant`, `credits refund`, `secret`, `migrate`, `backup`, `check`, `doctor`)
-work on the data folder, also while a gateway runs, and `copy` while none does; commands of a customer (`generate`,
-`edit`, `quote`, `tasks`, `cancel`, `models`, `credits`, `webhooks`, `mcp`) call a gateway over HTTP.
+Commands of the operator (`accounts`, `keys`, `credits grant`, `credits refund`, `margin`, `audit`, `secret`, `migrate`,
+`backup`, `check`, `doctor`) work on the data folder, also while a gateway runs, and `copy` while none does; commands of
+a customer (`generate`, `edit`, `quote`, `tasks`, `cancel`, `models`, `credits`, `webhooks`, `mcp`) call a gateway over
+HTTP.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ _COMMANDS = {
     "cancel": "tasks:cancel",
     "models": "models:models",
     "credits": "accounts:credit",
+    "accounts": "operators:account_group",
     "keys": "accounts:keys",
     "config": "config:config_group",
+    "margin": "operators:margin",
+    "audit": "operators:audit",
     "secret": "secret:secret",
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
@@ -59,7 +63,10 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="""Begin with:  imagegate serve  and in another terminal  imagegate generate "a red fox" -o fox.png
+    epilog="""\b
+    To begin, in two terminals:
+      imagegate serve
+      imagegate generate "a red fox" -o fox.png
 
     \b
     Exit codes:

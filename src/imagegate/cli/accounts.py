@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+import shlex
+from typing import Any
 
 import click
 import msgspec
 
-from imagegate.catalog.load import load_catalog
+from imagegate.cli.checked import checked, parse_cap, parse_expiry, parse_first_grant, parse_models
 from imagegate.cli.database import run_on_database
-from imagegate.cli.exit_codes import FAILED, USAGE, Exit
-from imagegate.cli.options import GatewayOptions, gateway_options, json_option, with_settings
+from imagegate.cli.exit_codes import FAILED, Exit
+from imagegate.cli.options import GatewayOptions, gateway_options, json_of, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
-from imagegate.domain.errors import InvalidRequest
+from imagegate.domain.bounds import suggest
+from imagegate.domain.errors import AccountClosed
 from imagegate.domain.money import (
-    Nanos,
     format_credits,
     format_credits_for_people,
     format_for_people,
@@ -26,89 +25,40 @@ from imagegate.domain.money import (
     format_usd_for_people,
     to_money,
 )
-from imagegate.domain.time import US_PER_SECOND, format_utc
+from imagegate.domain.time import format_utc
+from imagegate.flows import fields
 from imagegate.flows.accounts import create_key, grant_credits, open_account
 from imagegate.flows.audit import command_line_actor, write_act
-from imagegate.flows.fields import check_expiry, check_models, check_name, check_reason, parse_cap, parse_grant
 from imagegate.flows.refunds import refund as give_back
 from imagegate.flows.secret_check import open_verified_keyring
 from imagegate.security.rate_limit import MAX_REQUESTS_PER_MINUTE
 from imagegate.settings import Settings
 from imagegate.store import accounts, acts, api_keys
-from imagegate.store.acts import KeysEnded
+from imagegate.store.acts import KeysEnded, MakerEnded
 from imagegate.store.database import Database
-from imagegate.store.dialect import wall_clock
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.refunds import AlreadyRefunded, Refund
 
+# How many names are looked through for one that is like a name that no account has.
+_MAX_NAMES = 20_000
 _AMOUNTS = ("spent", "cap", "daily_cap", "in_flight_cap")  # of a key
-
-T = TypeVar("T")
-
-
-def _checked(option: str, given: object, check: Callable[[str], T]) -> T:
-    """What the rules that HTTP applies too make of the value of an option; where they refuse it, the command ends."""
-    try:
-        return check(option)
-    except InvalidRequest as error:
-        rule = error.message.removeprefix(error.param or option).removeprefix(":").strip()
-        raise Exit(USAGE, f"imagegate: {option} is {given!r}: {rule}") from error
-
-
-def _parse_cap(settings: Settings, option: str, text: str | None) -> Nanos | None:
-    if text is None:
-        return None
-    nanos = _checked(option, text, lambda field: parse_cap(field, text, settings.credit.credits_per_usd))
-    if nanos == 0:
-        raise Exit(USAGE, f"imagegate: {option} is {text!r}: must be more than 0; without the option there is no cap")
-    return nanos
-
-
-def _parse_first_grant(settings: Settings, text: str | None) -> Nanos | None:
-    if text is None:
-        return None
-    nanos = _checked("--credits", text, lambda field: parse_grant(field, text, settings.credit.credits_per_usd))
-    if nanos < 0:
-        raise Exit(USAGE, f"imagegate: --credits is {text!r}: must be more than 0; credits grant takes credits back")
-    return nanos
-
-
-def _parse_expiry(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        example = "2027-01-31 or 2027-01-31T12:00+09:00"
-        raise Exit(USAGE, f"imagegate: --expires is {text!r}: must be a date such as {example}") from error
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
-    expires = int(seconds * US_PER_SECOND)
-    return _checked("--expires", text, lambda field: check_expiry(field, expires, wall_clock(), "date"))
-
-
-def _check_models(settings: Settings, names: tuple[str, ...]) -> tuple[str, ...] | None:
-    if not names:
-        return None
-    catalog = load_catalog(settings.alias, settings.credit.price_files)
-    for name in names:
-        near = difflib.get_close_matches(name, catalog.names(), cutoff=0.5)
-        hint = f"must be a model, such as {', '.join(near or catalog.names())}"
-        try:
-            check_models("--model", [name], catalog)
-        except InvalidRequest as error:
-            raise Exit(USAGE, f"imagegate: --model is {name!r}: {hint}") from error
-    return check_models("--model", names, catalog)
-
 
 account_option = click.option("--account", required=True, metavar="NAME", help="The name of the account.")
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and disable API keys."""
+    """Create, list, disable and delete API keys."""
 
 
-@keys.command("create")
+@keys.command(
+    "create",
+    epilog="""\b
+    Examples:
+      imagegate keys create --account shop --credits 500 --daily-cap 100
+      imagegate keys create --account ops --scope admin
+    """,
+)
 @click.option("--account", required=True, metavar="NAME", help="The account's name; it is created if absent.")
 @click.option("--credits", "granted", metavar="N", help="Grant the account N credits.")
 @click.option("--name", default="key", show_default=True, help="The name of the key.")
@@ -117,57 +67,76 @@ def keys() -> None:
     "scopes",
     multiple=True,
     type=click.Choice([str(scope) for scope in Scope]),
-    help="Default: all but admin.",
+    help="What the key may do; repeatable. Default: all but admin, which includes the others.",
 )
-@click.option("--model", "models", multiple=True, help="Allow only these models.")
+@click.option("--model", "models", multiple=True, help="Allow only this model; repeatable. Default: all.")
 @click.option("--cap", metavar="N", help="Maximum credits that this key may spend in total.")
 @click.option("--daily-cap", metavar="N", help="Maximum credits that this key may spend per day (UTC).")
 @click.option("--in-flight-cap", metavar="N", help="Maximum credits that its unfinished tasks may hold together.")
 @click.option("--rate-per-minute", type=click.IntRange(1, MAX_REQUESTS_PER_MINUTE), help="Requests per minute.")
 @click.option("--concurrent-tasks", type=click.IntRange(1, 1_000_000), help="Tasks that run at a time.")
 @click.option("--expires", metavar="DATE", help="When the key expires, ISO 8601.")
-@json_option
+@json_of("key, id, account")
 @with_settings
 def create(settings: Settings, account: str, granted: str | None, as_json: bool, **given: Any) -> None:
     """Create a key. Its value is shown only once."""
-    _checked("--account", account, lambda field: check_name(field, account))
-    _checked("--name", given["name"], lambda field: check_name(field, given["name"]))
-    amount = _parse_first_grant(settings, granted)
+    checked("--account", account, lambda field: fields.check_name(field, account))
+    checked("--name", given["name"], lambda field: fields.check_name(field, given["name"]))
+    amount = parse_first_grant(settings, granted)
     caps: dict[str, Any] = {
-        name: _parse_cap(settings, f"--{name.replace('_', '-')}", given.pop(name))
+        name: parse_cap(settings, f"--{name.replace('_', '-')}", given.pop(name))
         for name in ("cap", "daily_cap", "in_flight_cap")
     }
     scopes = tuple(map(Scope, given.pop("scopes"))) or CUSTOMER_SCOPES
-    models, expires = _check_models(settings, given.pop("models")), _parse_expiry(given.pop("expires"))
+    models, expires = parse_models(settings, given.pop("models")), parse_expiry(given.pop("expires"))
     new, actor = NewKey(scopes=scopes, models=models, expires=expires, **caps, **given), command_line_actor()
 
     async def work(db: Database) -> tuple[str, ApiKey]:
         keyring = await open_verified_keyring(db, settings.data_dir)  # first: without it nothing is made
+        is_new = await db.read(accounts.find_account_by_name, account) is None
         owner = await open_account(db, account, actor)
+        if owner.closed is not None:
+            raise _closed(account)
+        if is_new:
+            click.echo(f"created account {account!r}", err=True)
         if amount is not None:
             await _grant(db, settings, owner, amount, str(granted))
-        return await create_key(db, keyring, owner.id, new, actor)
+        try:
+            return await create_key(db, keyring, owner.id, new, actor)
+        except AccountClosed as error:
+            raise _closed(account) from error
 
     value, key = run_on_database(settings, work)
     click.echo(json.dumps({"key": value, "id": key.id, "account": account}) if as_json else value)
 
 
 async def _grant(db: Database, settings: Settings, account: Account, amount: int, text: str) -> None:
-    if isinstance(await grant_credits(db, account, amount, command_line_actor()), GrantRefused):
+    try:
+        granted = await grant_credits(db, account, amount, command_line_actor())
+    except AccountClosed as error:
+        raise _closed(account.name) from error
+    if isinstance(granted, GrantRefused):
         left = format_credits(account.available, settings.credit.credits_per_usd)
         what = "cannot be taken back" if amount < 0 else "more are too many"
         raise Exit(FAILED, f"imagegate: {account.name} has {left} credits: {text.strip().lstrip('+-')} {what}")
 
 
+def _closed(name: str) -> Exit:
+    again = shlex.join(("imagegate", "accounts", "reopen", name))
+    return Exit(
+        FAILED, f"imagegate: the account {name!r} is closed: it gets no keys and no credits; reopen it with: {again}"
+    )
+
+
 @keys.command("list")
 @account_option
-@json_option
+@json_of("a list of id, name, shown, state, spent, caps and limits, expires, disabled")
 @with_settings
 def list_keys(settings: Settings, account: str, as_json: bool) -> None:
     """List an account's keys, without their values."""
 
     async def work(db: Database) -> list[ApiKey]:
-        return await db.read(api_keys.list_keys, (await _find_account(db, account)).id)
+        return await db.read(api_keys.list_keys, (await find_account(db, account)).id)
 
     rows = [_key_row(key, settings) for key in run_on_database(settings, work)]
     if as_json:
@@ -200,24 +169,27 @@ def _date(moment_us: int | None) -> str | None:
     return None if moment_us is None else format_utc(moment_us)
 
 
-@keys.command("disable")
-@account_option
-@click.option(
+_made_keys_option = click.option(
     "--made-keys",
     type=click.Choice(["end", "keep"]),
     default="end",
     show_default=True,
     help="What becomes of the keys that it made.",
 )
+
+
+@keys.command("disable", short_help="Disable a key, and those that it made.")
+@account_option
+@_made_keys_option
 @click.argument("key_id", metavar="KEY_ID")
-@json_option
+@json_of("id, account, disabled, ended_keys")
 @with_settings
 def disable(settings: Settings, account: str, made_keys: str, key_id: str, as_json: bool) -> None:
     """Disable a key by its id, which `keys list` shows, and the keys that it made. A running gateway refuses them
     within seconds."""
 
     async def work(db: Database) -> KeysEnded | None:
-        owner = await _find_account(db, account)
+        owner = await find_account(db, account)
         return await write_act(db, acts.disable_key, owner.id, key_id, made_keys == "end", command_line_actor())
 
     ended = run_on_database(settings, work)
@@ -231,14 +203,46 @@ def disable(settings: Settings, account: str, made_keys: str, key_id: str, as_js
         click.echo(f"{one} is disabled")
 
 
-async def _find_account(db: Database, name: str) -> Account:
-    account = await db.read(accounts.find_account_by_name, name)
+@keys.command("delete")
+@account_option
+@_made_keys_option
+@click.argument("key_id", metavar="KEY_ID")
+@json_of("id, deleted, ended_keys")
+@with_settings
+def delete(settings: Settings, account: str, made_keys: str, as_json: bool, key_id: str) -> None:
+    """Delete a key by its id, and disable the keys that it made. It leaves every list; what it spent stays."""
+
+    async def work(db: Database) -> KeysEnded | MakerEnded | None:
+        owner = await find_account(db, account)
+        ends = made_keys == "end"
+        return await write_act(db, acts.delete_key, owner.id, key_id, None, ends, command_line_actor())
+
+    deleted = run_on_database(settings, work)
+    if not isinstance(deleted, KeysEnded):
+        raise Exit(FAILED, f"imagegate: {account} has no key {key_id}")
+    ended = [key.id for key in deleted.made_keys]
+    if as_json:
+        click.echo(json.dumps({"id": key_id, "account": account, "deleted": True, "ended_keys": ended}))
+        return
+    click.echo(f"{key_id} is deleted")
+    for one in ended:
+        click.echo(f"{one} is disabled")
+
+
+async def find_account(db: Database, name: str) -> Account:
+    """The account of this name; the command ends where there is none, with the name that is most like it."""
+    account = None if "\0" in name else await db.read(accounts.find_account_by_name, name)
     if account is None:
-        raise Exit(FAILED, f"imagegate: no account is named {name!r}")
+        hint = suggest(name, await db.read_report(accounts.list_names, _MAX_NAMES))
+        raise Exit(FAILED, f"imagegate: no account is named {name!r}{hint}")
     return account
 
 
-@click.group("credits", invoke_without_command=True)
+@click.group(
+    "credits",
+    invoke_without_command=True,
+    epilog="Without a command it asks the gateway, with a key; grant and refund are the operator's, on the data folder",
+)
 @gateway_options
 @click.pass_context
 def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
@@ -261,17 +265,17 @@ def credit(ctx: click.Context, gateway: GatewayOptions) -> None:
 @credit.command("grant", context_settings={"ignore_unknown_options": True})
 @account_option
 @click.argument("text", metavar="CREDITS")
-@json_option
+@json_of("account, granted, available, each amount as credits, usd and nanos")
 @with_settings
 def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
     """Grant credits to an account; a negative number takes them back."""
     rate = settings.credit.credits_per_usd
-    nanos = _checked("CREDITS", text, lambda field: parse_grant(field, text, rate))
+    nanos = checked("CREDITS", text, lambda field: fields.parse_grant(field, text, rate))
 
     async def work(db: Database) -> Account:
-        owner = await _find_account(db, account)
+        owner = await find_account(db, account)
         await _grant(db, settings, owner, nanos, text)
-        return await _find_account(db, account)
+        return await find_account(db, account)
 
     owner = run_on_database(settings, work)
     if as_json:
@@ -285,11 +289,11 @@ def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
 @credit.command("refund")
 @click.argument("task_id", metavar="TASK")
 @click.option("--reason", default="refunded by the operator", show_default=True, help="Recorded with the refund.")
-@json_option
+@json_of("task_id, amount, refunded_before")
 @with_settings
 def refund(settings: Settings, task_id: str, reason: str, as_json: bool) -> None:
     """Refund the whole charge of a task. A second time changes nothing and says so."""
-    _checked("--reason", reason, lambda field: check_reason(field, reason))
+    checked("--reason", reason, lambda field: fields.check_reason(field, reason))
     found = run_on_database(settings, lambda db: give_back(db, task_id, reason, command_line_actor()))
     if not isinstance(found, Refund | AlreadyRefunded):
         raise Exit(FAILED, f"imagegate: {task_id} was not charged, or does not exist")

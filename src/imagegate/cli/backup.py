@@ -17,7 +17,7 @@ from imagegate.backup.restore import copy_installation, restore_backup
 from imagegate.cli.check import find_all_violations, report
 from imagegate.cli.database import require_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import installation_options, json_option, read_settings, storage_option, with_settings
+from imagegate.cli.options import installation_options, json_of, read_settings, storage_option, with_settings
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageRequest
 from imagegate.domain.money import format_usd_for_people
@@ -31,7 +31,7 @@ _URLS = ("postgresql://", "postgres://")
 _folder = click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 
 
-@click.group()
+@click.group(short_help="Make, verify and restore backups.")
 def backup() -> None:
     """Make, verify and restore backups of database, images and secret."""
     os.umask(0o077)  # for folders in folders
@@ -39,7 +39,7 @@ def backup() -> None:
 
 @backup.command()
 @_folder
-@json_option
+@json_of("the manifest of the backup")
 @with_settings
 def create(settings: Settings, folder: Path, as_json: bool) -> None:
     """Write a backup into the new folder DIR, also while a gateway serves.
@@ -67,7 +67,7 @@ def create(settings: Settings, folder: Path, as_json: bool) -> None:
     metavar="PARENT",
     help="Restore into a temporary folder below this one (default: beside DIR, where images need no space).",
 )
-@json_option
+@json_of("the manifest of the backup, or what is broken")
 @failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def verify(settings: Settings, folder: Path, temp: Path | None, as_json: bool) -> None:
@@ -117,7 +117,7 @@ async def _price_quote(settings: Settings) -> str:
 
 @backup.command()
 @_folder
-@json_option
+@json_of("the manifest of the backup")
 @with_settings
 def restore(settings: Settings, folder: Path, as_json: bool) -> None:
     """Make an installation from the backup DIR, where nothing is yet.
@@ -142,12 +142,12 @@ def _print(manifest: Manifest, text: str, *, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Copy an installation to another place.")
 @click.option("--from", "origin", required=True, metavar="DATA|URL", help="The data folder or PostgreSQL database.")
 @click.option("--from-storage", default="", metavar="URL", help="Its images, where they are not in DATA/blobs.")
 @click.option("--to", "target", metavar="DATA|URL", help="Default: what --data and the settings name.")
 @storage_option
-@json_option
+@json_of("data, images, image_bytes, broken")
 @installation_options
 def copy(
     origin: str,

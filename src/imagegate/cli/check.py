@@ -18,7 +18,7 @@ from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.config import describe_upstreams
 from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import json_option, with_settings
+from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.disk_space import measure_free_space
@@ -37,7 +37,7 @@ COULD_NOT_RUN = USAGE
 
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every stored image.")
-@json_option
+@json_of("invariants, broken")
 @failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def check(settings: Settings, deep: bool, as_json: bool) -> None:
@@ -78,8 +78,8 @@ def report(broken: list[Violation]) -> None:
         click.echo(f"all {len(INVARIANTS)} invariants hold")
 
 
-@click.command()
-@json_option
+@click.command(short_help="Check all that this installation needs.")
+@json_of("versions, and checks with name, state (ok, warn or fail) and message")
 @with_settings
 def doctor(settings: Settings, as_json: bool) -> None:
     """Check everything that this installation needs, and say how to fix what fails."""

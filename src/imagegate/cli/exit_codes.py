@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,15 @@ def describe_failure(error: Exception) -> str | None:
             return f"imagegate: {error.strerror or error}: {error.filename or ''}".rstrip(": ")
         case _:
             return None
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> Exit:
+    if error.errno == errno.EADDRINUSE:
+        return Exit(FAILED, f"imagegate: port {port} on {host} is in use; choose another with --port")
+    return Exit(
+        FAILED,
+        f"imagegate: cannot listen on port {port} of {host}: {error.strerror}; choose others with --port and --host",
+    )
 
 
 def failures_exit_with(code: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

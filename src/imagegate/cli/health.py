@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 import click
 
 from imagegate.cli.exit_codes import FAILED, Exit
-from imagegate.cli.options import check_url, installation_options, json_option, read_settings
+from imagegate.cli.options import check_url, installation_options, json_of, read_settings
 from imagegate.security.origins import listen_url
 
 _TIMEOUT_S = 5.0  # less than what supervisors give a check
 
 
-@click.command()
+@click.command(short_help="Say whether the gateway here is ready.")
 @click.option("--url", help="The URL of the process (default: where `serve` listens, by its settings).")
-@json_option
+@json_of("url, ready")
 @installation_options
 def health(url: str | None, as_json: bool, data: str | None, config: Path | None) -> None:
-    """Exit with 0 when the process is ready for new work, with 1 otherwise."""
+    """Say whether the gateway of this machine is ready for new work: exit code 0, or 1 with what is wrong."""
     if url is not None:
         target = check_url(url, "--url", with_path=True)
     else:

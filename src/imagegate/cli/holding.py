@@ -8,7 +8,7 @@ import os
 import socket
 from typing import TextIO
 
-from imagegate.cli.exit_codes import FAILED, Exit
+from imagegate.cli.exit_codes import FAILED, Exit, cannot_listen
 from imagegate.settings import Settings
 
 _MAX_PORT_ATTEMPTS, _MAX_PORT = 20, 65535
@@ -67,9 +67,5 @@ def _try_bind(host: str, port: int) -> socket.socket | None:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        raise Exit(
-            FAILED,
-            f"imagegate: cannot listen on port {port} of {host}: {error.strerror};"
-            " choose others with --port and --host",
-        ) from error
+        raise cannot_listen(host, port, error) from error
     return listener

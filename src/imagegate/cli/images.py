@@ -29,19 +29,22 @@ def _image_options(*, required: bool) -> Callable[[F], F]:
 
 
 def _with_image_options(command: F, required: bool) -> F:
-    command = click.argument("prompt", required=required)(command)
-    command = click.option("--model", help="Default: gpt-image-2; imagegate models lists them.")(command)
-    command = click.option("--size", help="auto, a ratio such as 16:9, or WxH.")(command)
-    command = click.option("--resolution", help="1K, 2K or 4K, with a ratio.")(command)
-    command = click.option("--quality", help="low, medium or high.")(command)
-    command = click.option("-n", "n", type=int, help="How many images.")(command)
-    command = click.option("--background", help="opaque or transparent.")(command)
+    """The last one is listed first."""
+    command = click.option(
+        "--compression", "output_compression", type=click.IntRange(0, 100), help="Of jpeg and webp; 100 is the best."
+    )(command)
     command = click.option(
         "--format", "output_format", help="png, jpeg or webp (default: by the suffix of the file, else png)."
     )(command)
-    return click.option(
-        "--compression", "output_compression", type=click.IntRange(0, 100), help="Of jpeg and webp; 100 is the best."
-    )(command)
+    command = click.option("--background", help="opaque or transparent.")(command)
+    command = click.option("-n", "n", type=int, help="How many images (default: 1).")(command)
+    command = click.option("--quality", help="low, medium or high; imagegate models tells those of each model.")(
+        command
+    )
+    command = click.option("--resolution", help="1K, 2K or 4K, with a ratio.")(command)
+    command = click.option("--size", help="auto, a ratio such as 16:9, or WxH.")(command)
+    command = click.option("--model", help="Default: gpt-image-2; imagegate models lists them.")(command)
+    return click.argument("prompt", required=required)(command)
 
 
 def _image_request(options: dict[str, Any], output: Path | None = None) -> ImageOptions:
@@ -55,7 +58,7 @@ def _image_request(options: dict[str, Any], output: Path | None = None) -> Image
 @_image_options(required=True)
 @gateway_options
 def quote(gateway: GatewayOptions, **options: Any) -> None:
-    """Show the price of an image."""
+    """Show the price of a request. Nothing is bought or stored."""
     with open_client(gateway) as client:
         answer = _quote(client, options["prompt"], _image_request(options))
     click.echo(json.dumps(answer) if gateway.as_json else _quote_text(answer))
@@ -74,7 +77,8 @@ def _quote_text(answer: dict[str, Any]) -> str:
     lines = [head]
     for line in answer["lines"]:
         quantity = f"{line['quantity']['expected']:,} {line['unit']}s"
-        lines.append(f"  {line['item']:<20}{quantity:>20}  ${format_for_people(line['expected']['usd'])}")
+        usd, exact = format_for_people(line["expected"]["usd"]), line["expected"]["nanos"]
+        lines.append(f"  {line['item']:<20}{quantity:>20}  {'<$0.0001' if usd == '0' != exact else f'${usd}'}")
     return "\n".join([*lines, _price_text(answer)])
 
 
@@ -94,11 +98,14 @@ def _output_option(command: F) -> F:
 
 
 @click.command(
+    short_help="Generate images, and save them.",
     epilog="""\b
     Examples:
       imagegate generate "a red fox" --size 16:9 --quality high -o fox.png
       imagegate generate --task task-unified-1795368471-lnm8po0d -o fox.png
-    """
+
+    With --json: the task as the API answers it, and `files`.
+    """,
 )
 @_image_options(required=False)
 @click.option(
@@ -111,7 +118,7 @@ def _output_option(command: F) -> F:
 @_output_option
 @gateway_options
 def generate(gateway: GatewayOptions, output: Path | None, task_id: str | None, **options: Any) -> None:
-    """Generate images: show the price, wait for the task, and save the files.
+    """Generate images: show the price, order them, wait for them, and save the files.
 
     Ctrl-C stops the waiting, not the task: it is named, with the commands that cancel it or save its images.
     """
@@ -135,10 +142,11 @@ def _refuse_beside_task(options: dict[str, Any]) -> None:
 
 
 @click.command(
+    short_help="Generate images from others, and save them.",
     epilog="""\b
     Example:
       imagegate edit "at dusk" -i fox.png -o dusk.png
-    """
+    """,
 )
 @_image_options(required=True)
 @click.option("-i", "--image", "images", multiple=True, required=True, help="A reference: a file or a URL; up to 16.")
@@ -153,9 +161,16 @@ def edit(
     Ctrl-C does as in `imagegate generate`, and `imagegate generate --task TASK` saves the images later.
     """
     for option, name in [*(("--image", one) for one in images), *([("--mask", mask)] if mask is not None else [])]:
-        if not Images.is_remote(name) and not Path(name).is_file():
+        if not Images.is_remote(name) and not _may_be_file(name):
             raise Exit(USAGE, f"imagegate: {option}: {name} not found; nothing was bought")
     _generate_and_report(gateway, options["prompt"], _image_request(options, output), output, images, mask)
+
+
+def _may_be_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # said when it is read
+        return True
 
 
 def _generate_and_report(

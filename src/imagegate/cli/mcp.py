@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from imagegate.cli.client import find_gateway
-from imagegate.cli.exit_codes import USAGE, Exit
+from imagegate.cli.exit_codes import USAGE, Exit, cannot_listen
 from imagegate.cli.options import installation_options, take_gateway, target_options
 from imagegate.logging import configure_logging
 
@@ -18,7 +18,7 @@ DEFAULT_PORT = 8765
 MAX_WAIT_S = 3600
 
 
-@click.command()
+@click.command(short_help="Serve image tools to a model (MCP).")
 @target_options
 @click.option("--cap", metavar="CREDITS", help="What all calls together may cost at most (default: no cap).")
 @click.option(
@@ -66,8 +66,11 @@ def mcp(
     real_roots = tuple(root.resolve() for root in roots)
     if http:
         target = find_gateway(gateway, needs_key=False)
-        run(functools.partial(serve_http, target.url, credits_cap, real_roots, wait_s,
-                              host=host, port=port, allowed_hosts=allowed_hosts))  # fmt: skip
+        try:
+            run(functools.partial(serve_http, target.url, credits_cap, real_roots, wait_s,
+                                  host=host, port=port, allowed_hosts=allowed_hosts))  # fmt: skip
+        except OSError as error:
+            raise cannot_listen(host, port, error) from error
     else:
         target = find_gateway(gateway)
         run(functools.partial(serve_stdio, target.url, target.key, credits_cap, real_roots, wait_s))

@@ -7,16 +7,16 @@ import msgspec
 
 from imagegate.app import connect_database, open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
-from imagegate.cli.options import json_option, with_settings
+from imagegate.cli.options import json_of, with_settings
 from imagegate.settings import Settings
 from imagegate.store.database import SchemaStep
 
 COULD_NOT_RUN = USAGE
 
 
-@click.command()
+@click.command(short_help="Bring the database to the schema of this program.")
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 where there is something to do.")
-@json_option
+@json_of("from, to, migrations")
 @failures_exit_with(COULD_NOT_RUN)
 @with_settings
 def migrate(settings: Settings, check: bool, as_json: bool) -> None:

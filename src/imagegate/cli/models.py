@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +10,10 @@ import click
 
 from imagegate.cli.client import open_client
 from imagegate.cli.options import GatewayOptions, gateway_options
+from imagegate.domain.money import format_for_people
 
 
-@click.command()
+@click.command(short_help="List models, what they accept and cost.")
 @click.argument("name", metavar="[MODEL]", required=False)
 @gateway_options
 def models(gateway: GatewayOptions, name: str | None) -> None:
@@ -49,5 +49,4 @@ def _row(model: dict[str, Any]) -> tuple[str, str, str, str, str]:
 
 
 def _usd(amount: str) -> str:
-    rounded = Decimal(amount).quantize(Decimal("0.0001"), ROUND_HALF_UP).normalize()
-    return f"${rounded:f}"
+    return f"${format_for_people(amount)}"

@@ -27,10 +27,7 @@ _URL = re.compile(
 
 def installation_options(command: F) -> F:
     """`--data DIR` and `--config FILE`."""
-    command = click.option("--data", metavar="DIR", help="The data folder (default: IMAGEGATE_DATA, else ./data).")(
-        command
-    )
-    return click.option(
+    command = click.option(
         "--config",
         type=click.Path(path_type=Path),
         metavar="FILE",
@@ -38,6 +35,9 @@ def installation_options(command: F) -> F:
         show_envvar=True,
         help="A TOML configuration file.",
     )(command)
+    return click.option("--data", metavar="DIR", help="The data folder (default: IMAGEGATE_DATA, else ./data).")(
+        command
+    )
 
 
 storage_option = click.option(
@@ -46,6 +46,11 @@ storage_option = click.option(
     help="Where images are: a folder, or s3://, gs:// or az:// (default: in the data folder).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def json_of(fields: str) -> Callable[[F], F]:
+    """`--json`, as the argument `as_json`; `fields` tells what is printed."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print JSON, for scripts: {fields}.")
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -88,7 +93,7 @@ def gateway_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(as_json: bool, **options: Any) -> None:
         command(gateway=take_gateway(options, as_json=as_json), **options)
 
-    return installation_options(json_option(target_options(run)))
+    return json_of("what the API answers")(target_options(installation_options(run)))
 
 
 def take_gateway(options: dict[str, Any], *, as_json: bool = False) -> GatewayOptions:
@@ -107,16 +112,16 @@ def _source(name: str, variable: str) -> str:
 def target_options(command: F) -> F:
     """`--url` and `--key`."""
     command = click.option(
-        "--url",
-        envvar=URL_VARIABLE,
-        show_envvar=True,
-        help="The URL of a gateway (default: the one that serves from the data folder).",
-    )(command)
-    return click.option(
         "--key",
         envvar=KEY_VARIABLE,
         show_envvar=True,
         help="An API key (default: the demo key in the data folder).",
+    )(command)
+    return click.option(
+        "--url",
+        envvar=URL_VARIABLE,
+        show_envvar=True,
+        help="The URL of a gateway (default: the one that serves from the data folder).",
     )(command)
 
 

@@ -7,7 +7,7 @@ import json
 import click
 
 from imagegate.cli.database import require_database, run_on_database
-from imagegate.cli.options import json_option, with_settings
+from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.time import format_utc
 from imagegate.flows.audit import command_line_actor
 from imagegate.flows.secret_check import accept_secret, rotate_secret
@@ -21,7 +21,7 @@ def secret() -> None:
 
 @secret.command("accept")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
+@json_of("changed")
 @with_settings
 def accept(settings: Settings, yes: bool, as_json: bool) -> None:
     """Accept the present secret where the one of the database is lost for good.
@@ -41,7 +41,7 @@ def accept(settings: Settings, yes: bool, as_json: bool) -> None:
 
 @secret.command("rotate")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
+@json_of("both_hold_until")
 @with_settings
 def rotate(settings: Settings, yes: bool, as_json: bool) -> None:
     """Replace the secret by a new one; for 48 hours both hold.

@@ -37,7 +37,7 @@ from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
 from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
-from imagegate.flows.demo import ensure_demo_key
+from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
@@ -224,6 +224,8 @@ def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:
             err=True,
         )
     if key is None:
+        if runtime.is_loopback_only:
+            click.echo(f"the account {DEMO_ACCOUNT} is closed: no demo key, and no sign-in by a link")
         click.echo(f"create a key with: imagegate keys create --account NAME --credits N{options}")
         return
     click.echo(f"API key with demo credits: {key}")

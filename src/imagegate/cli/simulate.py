@@ -23,7 +23,7 @@ def _list_faults(ctx: click.Context, _: click.Parameter, requested: bool) -> Non
         ctx.exit()
 
 
-@click.command()
+@click.command(short_help="Simulate upstreams, to try failover with.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",

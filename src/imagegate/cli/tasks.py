@@ -19,7 +19,7 @@ from imagegate.domain.money import format_for_people
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of 20 tasks each.")
 @gateway_options
 def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page: int) -> None:
-    """List tasks, newest first; or show TASK as the API answers it."""
+    """List tasks, newest first; or show all about TASK."""
     if task_id and (status or page != 1):
         raise Exit(USAGE, "imagegate: --status and --page choose among all tasks: leave them out with TASK")
     path, params = (f"/v1/tasks/{task_id}", None) if task_id else ("/v1/tasks", {"page": page, "status": status or ""})
@@ -37,7 +37,7 @@ def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page
     click.echo(f"{answer['total']} in all, page {answer['page']}")
 
 
-@click.command()
+@click.command(short_help="Cancel a task: free unless an upstream works on it.")
 @task_id_argument(required=True)
 @gateway_options
 def cancel(gateway: GatewayOptions, task_id: str) -> None:

@@ -21,7 +21,7 @@ from imagegate.catalog.catalog import Catalog
 from imagegate.catalog.routes import Route
 from imagegate.cli.database import require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, REFUSED, USAGE, Exit
-from imagegate.cli.options import json_option, with_settings
+from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder, ImageRequest
 from imagegate.domain.money import format_usd, format_usd_for_people
@@ -54,13 +54,13 @@ ADVICE = {
 }
 
 
-@click.group()
+@click.group(short_help="List and test upstreams, or forget their failures.")
 def upstreams() -> None:
     """List the configured upstreams, test them, and reset them after a failure."""
 
 
 @upstreams.command("list")
-@json_option
+@json_of("a list of name, protocol, base_url, routes")
 @with_settings
 def list_upstreams(settings: Settings, as_json: bool) -> None:
     """List upstreams and routes as the gateway would read them now."""
@@ -89,7 +89,7 @@ def list_upstreams(settings: Settings, as_json: bool) -> None:
 @upstreams.command("test")
 @click.argument("name")
 @click.option("--model", help="The model of the route to test (default: the first route of the upstream).")
-@json_option
+@json_of("route, size, quality, expected_cost_usd, duration, outcome")
 @with_settings
 def test_upstream(settings: Settings, name: str, model: str | None, as_json: bool) -> None:
     """Send the cheapest possible request to NAME and explain the outcome. The expected cost is printed first.
@@ -108,7 +108,7 @@ def test_upstream(settings: Settings, name: str, model: str | None, as_json: boo
 
 @upstreams.command("reset")
 @click.argument("name")
-@json_option
+@json_of("name, reset")
 @with_settings
 def reset_upstream(settings: Settings, name: str, as_json: bool) -> None:
     """Forget the failures of the route or upstream NAME: its next call is made. The gateway may be running."""

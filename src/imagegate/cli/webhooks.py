@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import functools
 import ipaddress
 import json
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from imagegate.cli.client import open_client
-from imagegate.cli.exit_codes import FAILED, USAGE, Exit
+from imagegate.cli.exit_codes import FAILED, USAGE, Exit, cannot_listen
 from imagegate.cli.options import GatewayOptions, gateway_options, options_exit_with_usage
 from imagegate.settings import read_option
 from imagegate_client import APIError, Client, Webhooks, WebhookVerificationError
@@ -182,5 +181,4 @@ def _bind(host: str, port: int) -> Receiver:
     except socket.gaierror as error:
         raise Exit(FAILED, f"imagegate: cannot listen on {host}: {error.strerror}") from error
     except OSError as error:
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
-        raise Exit(FAILED, f"imagegate: port {port} on {host} {why}; choose another with --port") from error
+        raise cannot_listen(host, port, error) from error

@@ -31,7 +31,7 @@ from imagegate.settings import Settings, read_option
 from imagegate.store.database import is_shared_url
 
 
-@click.command()
+@click.command(short_help="Carry out tasks of gateways on the same PostgreSQL.")
 @click.option("--host", help="The address to listen on where there is a port (default: 127.0.0.1).")
 @click.option("--port", metavar="PORT", help="Serve /healthz, /readyz and /metrics on this port (default: no port).")
 @installation_options

@@ -30,13 +30,20 @@ CUSTOMER_SCOPES = (Scope.images_write, Scope.tasks_read, Scope.files_write, Scop
 
 
 class Account(msgspec.Struct, frozen=True):
-    """`posted` is the sum of its ledger entries, `held` that of its open holds, both in nanos."""
+    """`posted` is the sum of its ledger entries, `held` that of its open holds, both in nanos.
+
+    `unfinished` is how many of its tasks have not ended. `closed`: since when it is closed, None while it is open; in
+    UTC microseconds, as `created`.
+    """
 
     id: str
     name: str
     posted: Nanos
     held: Nanos
     credit_line: Nanos = Nanos(0)
+    unfinished: int = 0
+    created: int = 0
+    closed: int | None = None
 
     @property
     def available(self) -> int:

@@ -12,6 +12,8 @@ Via = Literal["api", "page", "command line", "program"]
 
 class Action(enum.StrEnum):
     account_create = "account.create"
+    account_close = "account.close"
+    account_reopen = "account.reopen"
     credits_grant = "credits.grant"
     credits_refund = "credits.refund"
     key_create = "key.create"

@@ -126,6 +126,11 @@ class IdempotencyConflict(Problem):
     default_message = "This Idempotency-Key was used with another request body"
 
 
+class AccountClosed(Problem):
+    code = "account_closed"
+    default_message = "This account is closed"
+
+
 class TaskNotCancellable(Problem):
     code = "task_not_cancellable"
     default_message = "This task has already ended"

@@ -7,7 +7,7 @@ import msgspec
 from imagegate.domain import ids
 from imagegate.domain.accounts import Account, ApiKey, NewKey
 from imagegate.domain.audit import Actor
-from imagegate.domain.errors import Unauthorized
+from imagegate.domain.errors import AccountClosed, Unauthorized
 from imagegate.flows.audit import write_act
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import generate_key, hash_key, is_well_formed, mask_key
@@ -26,7 +26,10 @@ async def open_account(db: Database, name: str, actor: Actor) -> Account:
 async def create_key(
     db: Database, keyring: Keyring, account_id: str, new: NewKey, actor: Actor, made_by: str | None = None
 ) -> tuple[str, ApiKey]:
-    """The key's secret, which is shown only once, and its row. Unauthorized where the key that makes it has ended."""
+    """The key's secret, which is shown only once, and its row.
+
+    Unauthorized where the key that makes it has ended, AccountClosed where the account is closed.
+    """
     now = wall_clock()
     secret = generate_key()
     key = ApiKey(
@@ -39,9 +42,13 @@ async def create_key(
     )
     digest = hash_key(keyring.pepper, secret)
     made = await write_act(db, acts.create_key, account_id, key, digest, actor)
-    if isinstance(made, MakerEnded):
-        raise Unauthorized
-    return secret, key
+    match made:
+        case MakerEnded():
+            raise Unauthorized
+        case acts.AccountClosed():
+            raise AccountClosed
+        case _:
+            return secret, key
 
 
 async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
@@ -55,6 +62,12 @@ async def find_live_key(runtime: Runtime, secret: str) -> ApiKey | None:
 async def grant_credits(
     db: Database, account: Account, amount: int, actor: Actor, ref: str | None = None
 ) -> ledger.GrantPosted | ledger.GrantRefused:
-    """Grant `amount` nanos to the account; the same `ref` is granted once. `actor` is kept with the entry."""
+    """Grant `amount` nanos to the account; the same `ref` is granted once. `actor` is kept with the entry.
+
+    AccountClosed where the account is closed; a negative amount takes back what it has left.
+    """
     ref = ref or ids.new_id("grant", wall_clock())
-    return await write_act(db, acts.grant, account.id, amount, f"grant:{ref}", actor)
+    granted = await write_act(db, acts.grant, account.id, amount, f"grant:{ref}", actor)
+    if isinstance(granted, acts.AccountClosed):
+        raise AccountClosed
+    return granted

@@ -15,12 +15,17 @@ DEMO_ACCOUNT = "demo"
 DEMO_KEY_FILE = "demo-key"
 
 
-async def ensure_demo_key(runtime: Runtime) -> str:
-    """The demo account's key; created where the file is missing or its key is no longer live."""
+async def ensure_demo_key(runtime: Runtime) -> str | None:
+    """The demo account's key; created where the file is missing or its key is no longer live.
+
+    None where the operator has closed the demo account: a start does not reopen it.
+    """
     if await find_live_key(runtime, secret := read_demo_key(runtime)):
         return secret
     actor = program_actor("first start")
     account = await open_account(runtime.db, DEMO_ACCOUNT, actor)
+    if account.closed is not None:
+        return None
     amount = parse_credits(str(runtime.settings.credit.demo_credits), runtime.credits_per_usd)
     await grant_credits(runtime.db, account, amount, actor, ref="demo")
     secret, _ = await create_key(runtime.db, runtime.keyring, account.id, NewKey(name=DEMO_ACCOUNT), actor)

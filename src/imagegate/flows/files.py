@@ -180,6 +180,9 @@ async def store_file(
         case files.FileLimitReached():
             await discard_blobs(runtime, [new.asset.key])
             raise _limit_reached(runtime)
+        case files.OwnerClosed():
+            await discard_blobs(runtime, [new.asset.key])
+            raise errors.Unauthorized
 
 
 def _limit_reached(runtime: Runtime) -> errors.FileQuotaExceeded:

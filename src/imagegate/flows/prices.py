@@ -70,13 +70,17 @@ async def catalog_of(runtime: Runtime, version: str) -> Catalog:
 
 def _keep(runtime: Runtime, version: str, body: str) -> Catalog:
     stored, own = _decode(version, body), runtime.catalog.blocks.get(version)
-    change = find_difference(stored, own) if own is not None else ""
-    if change is None:
+    change = find_difference(stored, own) if own is not None else None
+    if own is not None and change is None:
         catalog = runtime.catalog
     else:
-        if change:
-            log_error("price_block_differs", version=version, file=runtime.catalog.block_files.get(version), now=change)
         catalog = Catalog(list(runtime.catalog.models.values()), (), [stored])
+        if own is None:
+            log_warning(
+                "price_block_missing", version=version, applies=runtime.catalog.price_block_at(runtime.clock()).version
+            )
+        else:
+            log_error("price_block_differs", version=version, file=runtime.catalog.block_files.get(version), now=change)
     runtime.price_catalogs[version] = catalog
     return catalog
 

@@ -21,7 +21,7 @@ from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.inputs import ReceivedFile, delete_pinned, pin_local_inputs
-from imagegate.flows.execution.route_selection import has_route
+from imagegate.flows.execution.route_selection import find_refusal, has_route
 from imagegate.flows.prices import find_price_conflict
 from imagegate.flows.quote import Quote, make_quote
 from imagegate.runtime import Runtime
@@ -30,6 +30,7 @@ from imagegate.store.accounts import count_unfinished
 from imagegate.store.answers import MAX_UNFINISHED_US, FailedBefore, Joined, OwedAnswer, find_answer
 from imagegate.store.holds import InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import KeyConflict, Replay
+from imagegate.upstreams.errors import NO_ROUTE
 
 ENDPOINT = "POST /v1/images/generations"
 _QUOTA_PROBLEMS: dict[LimitScope, type[errors.Problem]] = {
@@ -55,6 +56,14 @@ async def submit(
     use = idempotency_use(runtime, ENDPOINT, idempotency_key, request_fingerprint(quote.order))
     submitted = await submit_quote(runtime, quote, key, now, use)
     return submitted.task, submitted.how is Submission.replayed
+
+
+def quote_possible(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int) -> Quote:
+    """The quote of what a create would accept, now or once its routes work again."""
+    quote = make_quote(runtime, request, key, now_us)
+    if refusal := find_refusal(runtime, quote.order):
+        raise refusal
+    return quote
 
 
 class Submission(enum.Enum):
@@ -152,13 +161,16 @@ def answers_kept_us(runtime: Runtime) -> int:
     return int(runtime.settings.work.deadline_s * US_PER_SECOND) + MAX_UNFINISHED_US
 
 
-async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.ServiceUnavailable | None:
+async def _find_shortage(runtime: Runtime, quote: Quote, unfinished: int) -> errors.Problem | None:
+    """Why no task is created now. What no route will ever do is among it: a repeat still finds its task."""
+    if refusal := find_refusal(runtime, quote.order):
+        return refusal
     if is_disk_full(runtime):
         return errors.ServiceUnavailable("The service has no space left", reason="storage_full")
     if unfinished >= runtime.settings.limits.unfinished_total:
         return errors.ServiceUnavailable("Too many tasks are waiting", reason="queue_full")
     if not await has_route(runtime, quote.order):
-        return errors.ServiceUnavailable("No route can serve this request now", reason="no_route_available")
+        return errors.ServiceUnavailable(NO_ROUTE.message.rstrip("."), reason="no_route_available")
     return await find_price_conflict(runtime, quote.price_version)
 
 

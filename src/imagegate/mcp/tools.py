@@ -13,6 +13,7 @@ import anyio
 import msgspec
 from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
+from imagegate.domain.money import format_for_people
 from imagegate.logging import log_error, log_warning
 from imagegate.mcp.arguments import (
     EditArguments,
@@ -27,9 +28,11 @@ from imagegate.mcp.previews import Previewer
 from imagegate_client import (
     AsyncClient,
     AuthenticationError,
+    Cost,
     ImagegateError,
     ImageOptions,
     ImageSource,
+    Money,
     NotFoundError,
     PermissionDeniedError,
     Quote,
@@ -107,11 +110,9 @@ class ImageTools:
         found = await caller.client.credits()
         left, key_left = found.account.exact.remaining, found.key.remaining_credits
         reserved = found.account.reserved_credits
-        lines = [
-            f"The account has {left.credits} credits (${left.usd}) left, and {reserved} reserved by running tasks."
-        ]
+        lines = [f"The account has {_amount(left)} left, and {_shown(reserved)} reserved by running tasks."]
         if not found.key.unlimited_credits:
-            lines.append(f"This key may still use {key_left} of them.")
+            lines.append(f"This key may still use {_shown(key_left)} of them.")
         facts = {"account_credits": left.credits, "account_usd": left.usd, "key_credits": key_left}
         return _result("\n".join([*lines, *_cap_line(caller.budget)]), facts, caller.budget)
 
@@ -197,7 +198,7 @@ class ImageTools:
     async def _completed_result(self, caller: Caller, task: Task) -> CallToolResult:
         cost = task.usage.cost
         count = f"{len(task.results)} image{'s' if len(task.results) > 1 else ''}"
-        price = f"{cost.credits} credits (${cost.usd})" if cost else "nothing"
+        price = _amount(cost) if cost else "nothing"
         lines = [f"Task {task.id} is completed: {count} for {price}. The links work for 24 hours without a key:"]
         lines += [f"{number}. {link}" for number, link in enumerate(task.results, 1)]
         if task.notice:
@@ -255,8 +256,7 @@ def _quote_result(quote: Quote, budget: Budget) -> CallToolResult:
     size = f"{quote.size.width}x{quote.size.height}"
     text = (
         f"{quote.model}, {quote.n} x {size}{f', quality {quote.quality}' if quote.quality else ''}:"
-        f" expected {quote.expected.credits} credits (${quote.expected.usd}),"
-        f" at most {quote.maximum.credits} credits (${quote.maximum.usd})."
+        f" expected {_amount(quote.expected)}, at most {_amount(quote.maximum)}."
     )
     if not quote.affordable:
         text += " Account or key cannot pay that now."
@@ -272,6 +272,15 @@ def _quote_result(quote: Quote, budget: Budget) -> CallToolResult:
         "maximum_usd": quote.maximum.usd,
     }
     return _result("\n".join([text, *_cap_line(budget)]), facts, budget)
+
+
+def _amount(money: Money | Cost) -> str:
+    return f"{_shown(money.credits)} credits (${_shown(money.usd)})"
+
+
+def _shown(amount: Decimal) -> str:
+    """In sentences; the structured part is exact."""
+    return format_for_people(str(amount))
 
 
 def _task_facts(task: Task) -> dict[str, Any]:
@@ -298,7 +307,7 @@ def _resource_links(task: Task) -> list[ContentBlock]:
 
 
 def _cap_line(budget: Budget) -> list[str]:
-    return [] if budget.left is None else [f"{budget.left} credits are left of the cap of this session."]
+    return [] if budget.left is None else [f"{_shown(budget.left)} credits are left of the cap of this session."]
 
 
 def _result(text: str, facts: dict[str, Any], budget: Budget) -> CallToolResult:

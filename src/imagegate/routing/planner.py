@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import assert_never
 
 import msgspec
 
@@ -24,6 +25,24 @@ class RouteRequest(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     tier: str
     largest_reference: int = 0
+
+
+class _Obstacle(enum.Enum):
+    """What of a request a route may be unable to do."""
+
+    references = enum.auto()
+    mask = enum.auto()
+    background = enum.auto()
+    quality = enum.auto()
+    size = enum.auto()
+    reference_bytes = enum.auto()
+
+
+class Impossible(msgspec.Struct, frozen=True):
+    """No route of the model will ever do the request: what its customer may send instead. It names no upstream."""
+
+    param: str
+    message: str
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -116,17 +135,63 @@ def route_cost(route: Route, request: RouteRequest) -> Nanos:
 
 
 def unsupported_reason(route: Route, request: RouteRequest) -> str:
-    """Why the route cannot do this request; empty where it can. `n` is no reason: larger ones are cut into slices."""
+    """Why the route cannot do this request; empty where it can."""
+    return next((reason for _, reason in _obstacles(route, request)), "")
+
+
+def find_impossible(routes: Sequence[Route], request: RouteRequest) -> Impossible | None:
+    """What is in the way where none of the routes will ever do this request, told by the routes that lack least."""
+    found = [(route, [obstacle for obstacle, _ in _obstacles(route, request)]) for route in routes]
+    if not found or not all(obstacles for _, obstacles in found):
+        return None
+    fewest = min(len(obstacles) for _, obstacles in found)
+    first = next(obstacles[0] for _, obstacles in found if len(obstacles) == fewest)
+    nearest = [route for route, obstacles in found if len(obstacles) == fewest and obstacles[0] is first]
+    return _describe_obstacle(first, nearest, request)
+
+
+def _obstacles(route: Route, request: RouteRequest) -> Iterator[tuple[_Obstacle, str]]:
+    """`n` is none: larger ones are cut into slices. Nor is the format: what is made is converted."""
     order, references = request.order, len(request.order.image_urls)
-    obstacles = (
-        (references > route.max_refs, f"takes at most {route.max_refs} references"),
-        (order.has_mask and not route.mask, "takes no mask"),
-        (order.background == "transparent" and not route.transparent, "cannot make transparent images"),
-        (bool(route.qualities) and bool(order.quality) and order.quality not in route.qualities, "lacks the quality"),
-        (not _supports_size(route, order), "lacks the size"),
-        (request.largest_reference > route.max_ref_bytes, "a reference is too large for it"),
-    )
-    return next((reason for applies, reason in obstacles if applies), "")
+    if references > route.max_refs:
+        yield _Obstacle.references, f"takes at most {route.max_refs} references"
+    if order.has_mask and not route.mask:
+        yield _Obstacle.mask, "takes no mask"
+    if order.background == "transparent" and not route.transparent:
+        yield _Obstacle.background, "cannot make transparent images"
+    if route.qualities and order.quality and order.quality not in route.qualities:
+        yield _Obstacle.quality, "lacks the quality"
+    if not _supports_size(route, order):
+        yield _Obstacle.size, "lacks the size"
+    if request.largest_reference > route.max_ref_bytes:
+        yield _Obstacle.reference_bytes, "a reference is too large for it"
+
+
+def _describe_obstacle(obstacle: _Obstacle, routes: Sequence[Route], request: RouteRequest) -> Impossible:
+    none = "no route of this gateway"
+    match obstacle:
+        case _Obstacle.references:
+            most = max(route.max_refs for route in routes)
+            if most == 0:
+                return Impossible("image_urls", f"image_urls cannot be used with this model: {none} takes references")
+            return Impossible("image_urls", f"image_urls may hold at most {most} URLs: {none} takes more references")
+        case _Obstacle.mask:
+            return Impossible("mask_url", f"mask_url cannot be used with this model: {none} takes a mask")
+        case _Obstacle.background:
+            return Impossible("background", f"background must be opaque: {none} can make transparent images")
+        case _Obstacle.quality:
+            known = ", ".join(dict.fromkeys(one for route in routes for one in route.qualities))
+            asked = request.order.quality
+            return Impossible("quality", f"quality must be one of {known}: {none} can generate {asked}")
+        case _Obstacle.size:
+            known = ", ".join(dict.fromkeys(one for route in routes for one in route.sizes))
+            asked = request.order.size.requested
+            return Impossible("size", f"size must be one of {known}: {none} can generate {asked}")
+        case _Obstacle.reference_bytes:
+            most = max(route.max_ref_bytes for route in routes)
+            return Impossible("image_urls", f"image_urls lead to an image of more than {most} bytes: {none} takes it")
+        case _:
+            assert_never(obstacle)
 
 
 def _supports_size(route: Route, order: ImageOrder) -> bool:

@@ -28,6 +28,11 @@ def list_accounts(tx: Tx) -> list[Account]:
     return tx.fetch_structs(Account, "SELECT * FROM accounts ORDER BY name")
 
 
+def list_names(tx: Tx, limit: int) -> list[str]:
+    rows = tx.fetch_all("SELECT name FROM accounts ORDER BY created DESC LIMIT :limit", {"limit": limit})
+    return [row["name"] for row in rows]
+
+
 def list_accounts_with_work(tx: Tx, after: str, limit: int) -> list[str]:
     """Return ids of accounts that have unfinished tasks, in order, from the one after `after`."""
     rows = tx.fetch_all(

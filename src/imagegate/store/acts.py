@@ -13,7 +13,7 @@ import msgspec
 from imagegate.domain.accounts import Account, ApiKey, NewKey
 from imagegate.domain.audit import Action, Actor, AuditEntry
 from imagegate.domain.webhooks import SecretVersion
-from imagegate.store import accounts, api_keys, deliveries, installation, ledger, refunds, route_health
+from imagegate.store import accounts, api_keys, closing, deliveries, installation, ledger, refunds, route_health
 from imagegate.store.audit import record
 from imagegate.store.queries import admin
 from imagegate.store.transaction import Tx
@@ -32,6 +32,18 @@ class MakerEnded(msgspec.Struct, frozen=True):
     """The key that wants to manage keys has ended since it was looked up."""
 
 
+class AccountClosed(msgspec.Struct, frozen=True):
+    """The account is closed: it gets no credits and no keys."""
+
+
+class ClosingChanged(msgspec.Struct, frozen=True):
+    """The account as it is now, and how many keys ended with it. `changed`: it was not so before."""
+
+    account: Account
+    ended_keys: int
+    changed: bool
+
+
 class KeysEnded(msgspec.Struct, frozen=True):
     """The key as it is now, and the keys made by it that ended with it."""
 
@@ -47,18 +59,58 @@ def open_account(tx: Tx, account_id: str, name: str, actor: Actor) -> Act[Accoun
     return Act(account, [entry])
 
 
+def close_account(tx: Tx, account_id: str, actor: Actor) -> Act[ClosingChanged | None]:
+    """None where there is no such account. A row for the account, and one for each key that ends with it."""
+    closing.lock_for_closing(tx, account_id)
+    before = accounts.find_account(tx, account_id)
+    if before is None or before.closed is not None:
+        return Act(None if before is None else ClosingChanged(before, 0, changed=False), [])
+    ended = closing.close_account(tx, account_id)
+    entries = [
+        _record_disabled(tx, actor, account_id, key_id, {"disabled": tx.now, "with": account_id}) for key_id in ended
+    ]
+    entries.append(_record_closed(tx, actor, Action.account_close, before, tx.now))
+    return Act(_closing_changed(tx, account_id, len(ended)), entries)
+
+
+def reopen_account(tx: Tx, account_id: str, actor: Actor) -> Act[ClosingChanged | None]:
+    """None where there is no such account. Its keys stay ended: whoever had them gets new ones, or none."""
+    before = _lock_account(tx, account_id)
+    if before is None or before.closed is None:
+        return Act(None if before is None else ClosingChanged(before, 0, changed=False), [])
+    closing.reopen_account(tx, account_id)
+    entry = _record_closed(tx, actor, Action.account_reopen, before, None)
+    return Act(_closing_changed(tx, account_id, 0), [entry])
+
+
+def _record_closed(tx: Tx, actor: Actor, action: Action, before: Account, closed: int | None) -> AuditEntry:
+    was, became = {"closed": before.closed}, {"closed": closed}
+    return record(tx, actor, action, account_id=before.id, target=before.id, before=was, after=became)
+
+
+def _closing_changed(tx: Tx, account_id: str, ended_keys: int) -> ClosingChanged:
+    account = accounts.find_account(tx, account_id)
+    assert account is not None
+    return ClosingChanged(account, ended_keys, changed=True)
+
+
 def grant(
     tx: Tx, account_id: str, amount: int, ref: str, actor: Actor
-) -> Act[ledger.GrantPosted | ledger.GrantRefused]:
+) -> Act[ledger.GrantPosted | ledger.GrantRefused | AccountClosed]:
+    """AccountClosed also where the same grant was posted before; credits can still be taken back."""
     before = _lock_account(tx, account_id)
+    if _is_closed_to(before, amount):
+        return Act(AccountClosed(), [])
     result = ledger.grant(tx, account_id, amount, ref, actor.name)
     return Act(result, _record_grant(tx, actor, before, account_id, amount))
 
 
 def grant_once(
     tx: Tx, account_id: str, amount: int, ref: str, actor: Actor
-) -> Act[admin.GrantEntry | ledger.GrantRefused | admin.GrantConflict | admin.NoSuchAccount]:
+) -> Act[admin.GrantEntry | ledger.GrantRefused | admin.GrantConflict | admin.NoSuchAccount | AccountClosed]:
     before = _lock_account(tx, account_id)
+    if _is_closed_to(before, amount) and not ledger.is_posted(tx, ref):
+        return Act(AccountClosed(), [])
     result = admin.grant_once(tx, account_id, amount, ref, actor.name)
     return Act(result, _record_grant(tx, actor, before, account_id, amount))
 
@@ -67,6 +119,11 @@ def _lock_account(tx: Tx, account_id: str) -> Account | None:
     """As it is until the commit."""
     tx.lock_row("SELECT id FROM accounts WHERE id = :id", {"id": account_id})
     return accounts.find_account(tx, account_id)
+
+
+def _is_closed_to(account: Account | None, amount: int) -> bool:
+    """Whether the account gets no credits; what it has left can be taken back."""
+    return account is not None and account.closed is not None and amount > 0
 
 
 def _record_grant(tx: Tx, actor: Actor, before: Account | None, account_id: str, amount: int) -> list[AuditEntry]:
@@ -94,10 +151,15 @@ def refund_task(tx: Tx, account_id: str, new: refunds.NewRefund, actor: Actor) -
     return Act(outcome, [entry])
 
 
-def create_key(tx: Tx, account_id: str, key: ApiKey, digest: str, actor: Actor) -> Act[ApiKey | MakerEnded]:
+def create_key(
+    tx: Tx, account_id: str, key: ApiKey, digest: str, actor: Actor
+) -> Act[ApiKey | MakerEnded | AccountClosed]:
     """MakerEnded where `key.made_by` has ended: a key that was ended leaves nothing behind."""
+    account = _lock_account(tx, account_id)  # a close comes before this, or ends this key too
     if key.made_by is not None and not _is_live(tx, account_id, key.made_by):
         return Act(MakerEnded(), [])
+    if account is not None and account.closed is not None:
+        return Act(AccountClosed(), [])
     api_keys.create_key(tx, account_id, key, digest)
     entry = record(tx, actor, Action.key_create, account_id=account_id, target=key.id, after=_values(key))
     return Act(key, [entry])
@@ -138,11 +200,12 @@ def disable_key(tx: Tx, account_id: str, key_id: str, end_made_keys: bool, actor
 
 
 def delete_key(
-    tx: Tx, account_id: str, key_id: str, maker_id: str, end_made_keys: bool, actor: Actor
+    tx: Tx, account_id: str, key_id: str, maker_id: str | None, end_made_keys: bool, actor: Actor
 ) -> Act[KeysEnded | MakerEnded | None]:
-    if not _is_live(tx, account_id, maker_id):
+    """None where there is no such key. `maker_id` is None where no key asks for it."""
+    if maker_id is not None and not _is_live(tx, account_id, maker_id):
         return Act(MakerEnded(), [])
-    before = api_keys.find_key(tx, account_id, key_id)
+    before = _lock_key(tx, account_id, key_id)
     if before is None or not api_keys.delete_key(tx, account_id, key_id):
         return Act(None, [])
     entry = record(tx, actor, Action.key_delete, account_id=account_id, target=key_id, before=_values(before))

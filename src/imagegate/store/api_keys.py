@@ -52,6 +52,15 @@ def disable_key(tx: Tx, account_id: str, key_id: str) -> bool:
     return changed == 1
 
 
+def disable_all(tx: Tx, account_id: str) -> list[str]:
+    """Disable every key of the account that is not disabled, expired ones too; return their ids."""
+    rows = tx.fetch_all(
+        "UPDATE api_keys SET disabled = :now WHERE account_id = :account_id AND disabled IS NULL RETURNING id",
+        {"account_id": account_id},
+    )
+    return sorted(row["id"] for row in rows)
+
+
 def delete_key(tx: Tx, account_id: str, key_id: str) -> bool:
     """Make the key stop working and leave every list. Its row stays: tasks and holds refer to it."""
     changed = tx.execute(
@@ -84,8 +93,17 @@ def has_hint(tx: Tx, hint: str) -> bool:
 
 
 def list_keys(tx: Tx, account_id: str) -> list[ApiKey]:
-    rows = tx.fetch_all(f"{_KEY} WHERE account_id = :id ORDER BY created, id", {"id": account_id})
+    rows = tx.fetch_all(f"{_KEY} WHERE account_id = :id AND deleted IS NULL ORDER BY created, id", {"id": account_id})
     return [_key_from_row(row) for row in rows]
+
+
+def count_live_keys(tx: Tx) -> dict[str, int]:
+    """By account, for the operator; accounts without any are left out."""
+    rows = tx.fetch_all(
+        """SELECT account_id, COUNT(*) AS number FROM api_keys
+        WHERE disabled IS NULL AND (expires IS NULL OR expires > :now) GROUP BY account_id"""
+    )
+    return {row["account_id"]: row["number"] for row in rows}
 
 
 # The keys that a key made, those that they made, and so on.

@@ -62,11 +62,17 @@ def count_failed_sign_in(tx: Tx, address: str, request_id: str, kind: str) -> No
     )
 
 
-def list_audit_page(tx: Tx, after: Position | None, limit: int) -> Page[AuditEntry, Position]:
-    """Every act, newest first; only for callers that require the scope `admin`."""
+def list_audit_page(
+    tx: Tx, after: Position | None, limit: int, account_id: str = "", action: str = ""
+) -> Page[AuditEntry, Position]:
+    """Every act, newest first; only those on the account and of the kind that are given. Only for callers that require
+    the scope `admin`."""
+    given = {"account_id": account_id, "action": action}
+    wanted = "".join(f" AND {name} = :{name}" for name, value in given.items() if value)
     rows = tx.fetch_all(
-        """SELECT * FROM audit WHERE (created, id) < (:created, :id) ORDER BY created DESC, id DESC LIMIT :limit""",
-        {"limit": limit + 1} | msgspec.structs.asdict(after or NEWEST),
+        f"""SELECT * FROM audit WHERE (created, id) < (:created, :id){wanted}
+        ORDER BY created DESC, id DESC LIMIT :limit""",
+        {"limit": limit + 1, **given} | msgspec.structs.asdict(after or NEWEST),
     )
     return paged([_entry_from_row(row) for row in rows], limit, lambda one: Position(one.created, one.id))
 

@@ -42,6 +42,10 @@ class FileLimitReached(msgspec.Struct, frozen=True):
     """The account has as many files as it may have."""
 
 
+class OwnerClosed(msgspec.Struct, frozen=True):
+    """The account was closed while the bytes came."""
+
+
 class FileRemoved(msgspec.Struct, frozen=True):
     """The file is removed; the bytes of its asset can be deleted."""
 
@@ -52,14 +56,17 @@ class NoSuchFile(msgspec.Struct, frozen=True):
     """The account has no such live file."""
 
 
-def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files: int) -> FileAdded | FileLimitReached:
+def add_file(
+    tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files: int
+) -> FileAdded | FileLimitReached | OwnerClosed:
     """[ file, asset, count; a file of the same path and given name is replaced ], unless the limit is reached.
 
     `retention_us` is how long its link works.
     """
     if tx.is_retry and (existing := find_file(tx, account_id, new.id)) is not None:
         return FileAdded(existing, ())
-    _lock_account(tx, account_id)
+    if _lock_account(tx, account_id):
+        return OwnerClosed()
     _uncount_expired(tx, account_id)
     replaced = _remove_same_name(tx, account_id, new)
     counted = tx.execute(
@@ -78,9 +85,11 @@ def add_file(tx: Tx, account_id: str, new: NewFile, retention_us: int, max_files
     return FileAdded(stored, replaced)
 
 
-def _lock_account(tx: Tx, account_id: str) -> None:
+def _lock_account(tx: Tx, account_id: str) -> bool:
+    """Whether the account is closed."""
     # Writers of one account's files come one after the other, and each sees what the one before it did.
-    tx.lock_row("SELECT id FROM accounts WHERE id = :account_id", {"account_id": account_id})
+    row = tx.lock_row("SELECT closed FROM accounts WHERE id = :account_id", {"account_id": account_id})
+    return row is not None and row["closed"] is not None
 
 
 def _uncount_expired(tx: Tx, account_id: str) -> None:
@@ -139,6 +148,21 @@ def remove_file(tx: Tx, account_id: str, file_id: str) -> FileRemoved | NoSuchFi
         return FileRemoved(_remove_row(tx, account_id, file_id))
     asset = find_asset(tx, account_id, found.asset_id) if tx.is_retry and found.removed is not None else None
     return FileRemoved(asset) if asset else NoSuchFile()
+
+
+def end_links(tx: Tx, account_id: str) -> None:
+    """Remove every live file of the account, which the caller has locked; the sweep deletes the bytes."""
+    _uncount_expired(tx, account_id)
+    ended = {"account_id": account_id}
+    tx.execute_nowait(
+        """UPDATE assets SET expires = :now WHERE account_id = :account_id AND id IN (
+            SELECT asset_id FROM files WHERE account_id = :account_id AND counted = 1)""",
+        ended,
+    )
+    number = tx.execute(
+        "UPDATE files SET removed = :now, counted = 0 WHERE account_id = :account_id AND counted = 1", ended
+    )
+    _decrement_count(tx, account_id, number)
 
 
 def purge_files(tx: Tx, retention_us: int, limit: int) -> int:

@@ -247,6 +247,17 @@ INVARIANTS = (
         WHERE a.kind = 'upload' AND (f.id IS NULL OR f.account_id <> a.account_id)
         UNION ALL SELECT f.id FROM files f JOIN assets a ON a.id = f.asset_id WHERE f.account_id <> a.account_id""",
     ),
+    Invariant(
+        "I19",
+        "a closed account has no live key and no upload, and its tasks that were not sent are to be cancelled",
+        """SELECT a.id AS account, k.id FROM accounts a JOIN api_keys k ON k.account_id = a.id
+        WHERE a.closed IS NOT NULL AND k.disabled IS NULL
+        UNION ALL SELECT a.id, f.id FROM accounts a JOIN files f ON f.account_id = a.id
+        WHERE a.closed IS NOT NULL AND f.counted = 1
+        UNION ALL SELECT a.id, t.id FROM accounts a JOIN tasks t ON t.account_id = a.id
+        WHERE a.closed IS NOT NULL AND t.state IN ('queued', 'running') AND t.first_sent IS NULL
+            AND t.cancel_requested IS NULL""",
+    ),
 )
 
 

@@ -23,7 +23,7 @@ class GrantRefused(msgspec.Struct, frozen=True):
 
 def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPosted | GrantRefused:
     """Move `amount` nanos from the bank to the account, once per ref."""
-    if tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", {"ref": ref}):
+    if is_posted(tx, ref):
         return GrantPosted()
     if not accounts.adjust_posted(tx, account_id, amount):
         return GrantRefused()
@@ -31,6 +31,10 @@ def grant(tx: Tx, account_id: str, amount: int, ref: str, actor: str) -> GrantPo
     lines = [(account_id, amount, kind), (SYS_BANK, -amount, kind)]
     post_entries(tx, lines, ref=ref, actor=actor, commit_id=ids.new_id("cmt", tx.now))
     return GrantPosted()
+
+
+def is_posted(tx: Tx, ref: str) -> bool:
+    return tx.fetch_one("SELECT ref FROM entries WHERE ref = :ref", {"ref": ref}) is not None
 
 
 def post_charge(tx: Tx, account_id: str, task_id: str, charge: int, price: int, commit_id: str) -> None:

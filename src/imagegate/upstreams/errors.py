@@ -19,6 +19,17 @@ from imagegate.upstreams.base import Refused, Rejected, Unavailable, Unknown
 from imagegate.upstreams.error_body import CONTENT_POLICY_CODES, ErrorBody, read_error_body
 from imagegate.upstreams.moderation import refusal_categories
 
+NO_ROUTE_FOR_NOW = TaskError(
+    TaskErrorCode.service_unavailable,
+    "No route can serve this request now; please try again later.",
+    reason="no_route_available",
+)
+NO_ROUTE = TaskError(
+    TaskErrorCode.service_unavailable,
+    "Every route that could serve this request waits for the operator of this gateway; please try again later.",
+    reason="no_route_available",
+)
+
 Failure = Refused | Rejected | Unavailable | Unknown
 
 HOP_HEADER: Final = "X-Imagegate-Hop"
@@ -194,15 +205,13 @@ def rejected(
 
 def unavailable(kind: FailureKind, detail: str, retry_after_s: float = 0.0, request_id: str = "") -> Unavailable:
     """What the customer reads tells nothing of the operator's accounts."""
-    return Unavailable(detail, _public_error(kind), kind, retry_after_s, request_id)
+    return Unavailable(detail, public_error(kind), kind, retry_after_s, request_id)
 
 
-def _public_error(kind: FailureKind) -> TaskError:
+def public_error(kind: FailureKind) -> TaskError:
     if kind is FailureKind.throttled:
         return TaskError(TaskErrorCode.resource_exhausted, "Every route is busy; please try again later.")
-    return TaskError(
-        TaskErrorCode.service_unavailable, "No route can serve this request now.", reason="no_route_available"
-    )
+    return NO_ROUTE_FOR_NOW if kind in (FailureKind.failing, FailureKind.internal) else NO_ROUTE
 
 
 def no_response_outcome(error: NoResponse, request_id: str = "") -> Unavailable | Unknown:

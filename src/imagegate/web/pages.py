@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.response import Redirect
 
 from imagegate.api_docs.reference import TYPES
 from imagegate.domain.errors import NotFound
@@ -96,6 +97,18 @@ def reference_page(site: PageRenderer, request: Request[Any, Any, Any], name: st
         raise NotFound
     context = {"reference": reference, "section": section, "name": name}
     return site.render_cached(request, "reference.html", lambda: context)
+
+
+@get("/docs")
+async def guess_of_everybody() -> Redirect:
+    """Where people look for an API first."""
+    return Redirect("/reference")
+
+
+@get("/favicon.ico")
+async def favicon(site: PageRenderer) -> Redirect:
+    """Asked for by browsers that show something else than a page, such as an image."""
+    return Redirect(site.assets.url("img/logo.svg"))
 
 
 @get("/static/{version:str}/{file:path}")

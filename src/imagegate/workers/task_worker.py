@@ -11,6 +11,7 @@ from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.egress.fetch_limits import MAX_PER_ACCOUNT
 from imagegate.flows.clock import follow_clock
+from imagegate.flows.closing import cancel_unsent
 from imagegate.flows.disk_space import is_disk_full
 from imagegate.flows.execution.route_selection import first_call_planner, free_calls
 from imagegate.flows.execution.run import execute
@@ -80,6 +81,9 @@ class TaskWorker:
             run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._drained),
             run_periodically("clock", CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
             run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
+            # For accounts that the command line closed, and what was left when a process died: while every place for a
+            # call is taken, nobody claims.
+            run_periodically("closed", self._settings.poll_s, lambda: cancel_unsent(self._runtime), self._drained),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]
 

@@ -13,7 +13,6 @@ from imagegate.domain.time import US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.execution.outcome import NO_READABLE_IMAGE, OutcomeEffects, effects_of
 from imagegate.flows.execution.state import (
-    NO_ROUTE,
     OUTCOME_UNKNOWN,
     Delivered,
     Execution,
@@ -28,6 +27,7 @@ from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.spool import SpooledImage, SpooledResponse
 from imagegate.upstreams.base import Outcome, Produced, Refused, Rejected, Unavailable, Unknown
+from imagegate.upstreams.errors import NO_ROUTE
 from tests.flows.conftest import CREATED
 
 ERROR = TaskError(TaskErrorCode.service_error, "why")

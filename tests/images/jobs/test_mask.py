@@ -65,6 +65,7 @@ def test_words_of_the_sender_are_gone_and_orientation_is_obeyed(tmp_path: Path) 
         assert (image.info, dict(image.getexif())) == ({}, {})
 
 
+@pytest.mark.gate
 def test_a_noisy_4k_mask_becomes_small(tmp_path: Path) -> None:
     drawn = Image.effect_noise((3840, 2160), 90).convert("RGBA")
     alpha = Image.new("L", drawn.size, 255)

@@ -89,7 +89,7 @@ def test_a_refusal_leaves_the_child_alive() -> None:
 @pytest.mark.parametrize(
     ("name", "amount", "wall_s", "cause"),
     [
-        ("use_cpu", 30, 20, "signal 24"),
+        pytest.param("use_cpu", 30, 20, "signal 24", marks=pytest.mark.gate),
         ("allocate", 2_000, 20, "out of memory"),
         ("sleep", 30, 0.5, "longer than 0.5 s"),
         ("exit_process", 3, 20, "exit code 3"),
@@ -107,6 +107,7 @@ def test_a_death_is_reported_and_the_pool_goes_on(name: str, amount: float, wall
     _with_pool(scenario)
 
 
+@pytest.mark.gate
 def test_the_cpu_allowance_is_per_order_and_not_per_life() -> None:
     async def scenario(pool: ProcessPool) -> None:
         pids = {(await _probe(pool, "use_cpu", 0.6)).pid for _ in range(4)}

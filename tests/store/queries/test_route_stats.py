@@ -31,9 +31,9 @@ def test_a_shared_task_brings_each_route_its_part_and_a_refunded_one_nothing(ope
 
     async def scenario() -> None:
         account_id, key = await create_customer(db, 10**9)
-        await _make(db, key, 900, ("a", AttemptOutcome.produced, 2, 500), ("b", AttemptOutcome.produced, 1, 100))
-        await _make(db, key, 50, ("a", AttemptOutcome.unknown, 0, 30), ("b", AttemptOutcome.produced, 1, 60))
-        given_back = await _make(db, key, 70, ("a", AttemptOutcome.produced, 1, 10))
+        await make_task(db, key, 900, ("a", AttemptOutcome.produced, 2, 500), ("b", AttemptOutcome.produced, 1, 100))
+        await make_task(db, key, 50, ("a", AttemptOutcome.unknown, 0, 30), ("b", AttemptOutcome.produced, 1, 60))
+        given_back = await make_task(db, key, 70, ("a", AttemptOutcome.produced, 1, 10))
         await db.write(refunds.refund_task, account_id, new_refund(given_back))
         spend = {one.route: one for one in await db.read(sum_spend_by_route, 0)}
         common = {"calls": 3, "unknown": 1, "duplicates": 0}
@@ -46,7 +46,7 @@ def test_a_shared_task_brings_each_route_its_part_and_a_refunded_one_nothing(ope
     asyncio.run(scenario())
 
 
-async def _make(db: Database, key: ApiKey, charge: int, *calls: tuple[str, AttemptOutcome, int, int]) -> str:
+async def make_task(db: Database, key: ApiKey, charge: int, *calls: tuple[str, AttemptOutcome, int, int]) -> str:
     """Settle a task of these calls: route, outcome, images, cost."""
     await db.write(tasks.submit_task, key.account_id, new_task(key), None, 1000)
     (task,) = await db.write(claim_tasks, key.account_id, "test", LEASE_US, 1)

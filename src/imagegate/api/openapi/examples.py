@@ -224,8 +224,18 @@ PRICES = {
         }
     ],
 }
-_ACCOUNT = {"id": ACCOUNT_ID, "object": "account", "name": "shop", "available": _AVAILABLE, "held": _ZERO}
-ACCOUNT, ACCOUNTS = {**_ACCOUNT, "key": _KEY_VALUE}, _list(_ACCOUNT)
+OPEN_ACCOUNT = {
+    "id": ACCOUNT_ID,
+    "object": "account",
+    "name": "shop",
+    "available": _AVAILABLE,
+    "held": _ZERO,
+    "unfinished_tasks": 0,
+    "created": CREATED,
+    "closed_at": None,
+}
+CLOSED_ACCOUNT = {**OPEN_ACCOUNT, "closed_at": ENDED}
+ACCOUNT, ACCOUNTS = {**OPEN_ACCOUNT, "key": _KEY_VALUE}, _list(OPEN_ACCOUNT)
 GRANT_REQUEST = {"account_id": ACCOUNT_ID, "credits": "2.5"}
 GRANT_RESPONSE = {
     "id": "led_01kay5p2f8g3k6m9q1s4v7x0yz",
@@ -436,4 +446,19 @@ TASK_COST = {
             "considered": _CONSIDERED,
         }
     ],
+}
+_MARGIN_ROW = {
+    "revenue": _money(47_470_500),
+    "refunds": _ZERO,
+    "cost": _money(40_000_000),
+    "waste": _ZERO,
+    "margin": _money(7_470_500),
+}
+MARGIN = {
+    "object": "margin",
+    "first_day": "2026-11-16",
+    "last_day": "2026-11-22",
+    "total": _MARGIN_ROW,
+    "models": [{**_MARGIN_ROW, "model": "gpt-image-2"}],
+    "routes": [{**_MARGIN_ROW, "route": "gpt-image-2@azure-eu"}],
 }

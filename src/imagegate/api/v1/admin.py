@@ -1,13 +1,14 @@
-"""/v1/admin: accounts, grants, refunds and overruns, for keys with the scope `admin`."""
+"""/v1/admin: accounts, grants, refunds, overruns, the audit log and the margin, for keys with the scope `admin`."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response
-from msgspec import UNSET, UnsetType
+from litestar.params import PathParameter, QueryParameter
+from msgspec import Meta
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import ResponseLink, get, post
@@ -16,9 +17,9 @@ from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLi
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
 from imagegate.api.validation import not_blank, one_line
 from imagegate.api_docs.schema import (
+    ACCOUNT_ID_PATTERN,
     CREDITS_PATTERN,
     AccountIdText,
-    ApiKeyText,
     RefundIdText,
     Seconds,
     TaskIdText,
@@ -27,13 +28,22 @@ from imagegate.api_docs.schema import (
 )
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, NewKey, Scope
-from imagegate.domain.audit import Action, Actor, AuditEntry
+from imagegate.domain.audit import Action, Actor
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.pages import Position
+from imagegate.flows import closing
 from imagegate.flows.accounts import create_key, open_account
 from imagegate.flows.audit import write_act
 from imagegate.flows.fields import parse_grant
 from imagegate.flows.refunds import refund
+from imagegate.flows.views.accounts import AccountView, AuditView, account_view, audit_view
+from imagegate.flows.views.margin import (
+    DEFAULT_MARGIN_DAYS,
+    MAX_MARGIN_DAYS,
+    MarginView,
+    margin_days,
+    margin_view,
+)
 from imagegate.runtime import Runtime
 from imagegate.store import acts
 from imagegate.store.audit import list_audit_page
@@ -47,7 +57,14 @@ from imagegate.store.queries.admin import (
     list_accounts_page,
     list_overruns_page,
 )
+from imagegate.store.queries.margin import sum_margin
 from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Refund, RefundConflict
+
+AccountIdPath = Annotated[
+    str,
+    PathParameter(name="account_id"),
+    doc("The id of an account", pattern=ACCOUNT_ID_PATTERN, examples=[examples.ACCOUNT_ID]),
+]
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
@@ -64,15 +81,6 @@ class GrantBody(msgspec.Struct, kw_only=True):
     credits: Annotated[
         Annotated[str, schema(pattern=CREDITS_PATTERN)] | int, doc('A decimal such as "2.5", or a whole number; not 0')
     ]
-
-
-class AccountView(msgspec.Struct, kw_only=True):
-    id: AccountIdText
-    object: Literal["account"] = "account"
-    name: str
-    available: Money
-    held: Money
-    key: ApiKeyText | UnsetType = UNSET
 
 
 class GrantView(msgspec.Struct, kw_only=True):
@@ -117,27 +125,6 @@ class RefundView(msgspec.Struct, kw_only=True):
     created: Seconds
 
 
-class AuditView(msgspec.Struct, kw_only=True):
-    """An act of an operator, or on an account, a key, a secret, credits or a route. It holds no secret.
-
-    `before` and `after` hold what was changed: amounts in nanos, times in Unix microseconds.
-    """
-
-    id: str
-    object: Literal["audit_entry"] = "audit_entry"
-    created: Seconds
-    action: Annotated[str, doc("What was done", enum=[*Action])]
-    actor: Annotated[str, doc("Who did it: `key:<id>`, `command line`, or a part of the program; empty: nobody known")]
-    via: Annotated[str, doc("How", enum=["api", "page", "command line", "program"])]
-    address: Annotated[str, doc("From where: the client's address, or user and machine of a command line")]
-    request_id: Annotated[str, doc("Of the response to the act; empty where there was no request")]
-    account_id: Annotated[str, doc("The account concerned; empty: none")]
-    target: Annotated[str, doc("The id or name of what was changed")]
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    times: Annotated[int, doc("Refused sign-ins of an address within a minute are one entry")]
-
-
 class AuditPage(CursorPage, kw_only=True):
     data: list[AuditView]
 
@@ -155,7 +142,7 @@ async def list_accounts(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cu
     page = await read_list(
         runtime, key, "ask for fewer rows with limit", list_accounts_page, decode_cursor(cursor, AccountName), limit
     )
-    return cursor_page(AccountPage, page, lambda account: view_of(AccountView, account, runtime.credits_per_usd))
+    return cursor_page(AccountPage, page, lambda account: account_view(account, runtime.credits_per_usd))
 
 
 @post(
@@ -167,14 +154,52 @@ async def list_accounts(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cu
     response_example=examples.ACCOUNT,
     links=(
         ResponseLink("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
+        ResponseLink("close_account", "Close it", {"account_id": "$response.body#/id"}),
     ),
+    errors=(errors.AccountClosed,),
 )
 async def create_account(data: AccountBody, runtime: Runtime, actor: Actor) -> AccountView:
     account = await open_account(runtime.db, data.name, actor)
-    view = view_of(AccountView, account, runtime.credits_per_usd)
+    view = account_view(account, runtime.credits_per_usd)
     if data.with_key:
         view.key, _ = await create_key(runtime.db, runtime.keyring, account.id, NewKey(name="key"), actor)
     return view
+
+
+@post(
+    "/v1/admin/accounts/{account_id:str}/close",
+    summary="Close an account: its keys end, and what was not sent is cancelled",
+    description="Its keys, sessions and upload links end, all in one commit. Tasks that were not sent are cancelled and"
+    " their holds released; those that were sent finish, are charged and delivered as always. The balance stays. Until"
+    " it is reopened the account gets no credits and no keys; credits can be taken back from it. A repeat changes"
+    " nothing. A key cannot close its own account.",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.CLOSED_ACCOUNT,
+    errors=(errors.NotFound, errors.PermissionDenied),
+    links=(ResponseLink("reopen_account", "Reopen it", {"account_id": "$response.body#/id"}),),
+)
+async def close_account(runtime: Runtime, key: ApiKey, actor: Actor, account_id: AccountIdPath) -> AccountView:
+    closed = await closing.close_account(runtime, _storable(account_id), key, actor)
+    return account_view(closed, runtime.credits_per_usd)
+
+
+@post(
+    "/v1/admin/accounts/{account_id:str}/reopen",
+    summary="Reopen a closed account; the keys that its closing ended stay ended",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.OPEN_ACCOUNT,
+    errors=(errors.NotFound,),
+)
+async def reopen_account(runtime: Runtime, actor: Actor, account_id: AccountIdPath) -> AccountView:
+    reopened = await closing.reopen_account(runtime, _storable(account_id), actor)
+    return account_view(reopened, runtime.credits_per_usd)
+
+
+def _storable(text: str) -> str:
+    """Text of a caller that a database can look for: PostgreSQL refuses U+0000."""
+    return text.replace("\0", " ")
 
 
 @post(
@@ -185,7 +210,7 @@ async def create_account(data: AccountBody, runtime: Runtime, actor: Actor) -> A
     request_example=examples.GRANT_REQUEST,
     response_example=examples.GRANT_RESPONSE,
     response_headers=(REPLAYED_HEADER,),
-    errors=(errors.IdempotencyConflict, errors.NotFound),
+    errors=(errors.IdempotencyConflict, errors.NotFound, errors.AccountClosed),
 )
 async def create_grant(
     data: GrantBody,
@@ -198,10 +223,7 @@ async def create_grant(
         doc("Makes a repeat safe: the same grant is booked once", examples=["grant-2026-11"]),
     ],
 ) -> Response[GrantView]:
-    amount, account_id = (
-        parse_grant("credits", data.credits, runtime.credits_per_usd),
-        data.account_id.replace("\0", " "),
-    )
+    amount, account_id = parse_grant("credits", data.credits, runtime.credits_per_usd), _storable(data.account_id)
     ref = f"grant:{_operation_key(key, idempotency_key)}"
     match await write_act(runtime.db, acts.grant_once, account_id, amount, ref, actor):
         case GrantEntry() as granted:
@@ -211,6 +233,8 @@ async def create_grant(
             raise errors.IdempotencyConflict
         case GrantRefused():
             raise errors.InvalidRequest("The balance cannot grow that much, or is less than that", param="credits")
+        case acts.AccountClosed():
+            raise errors.AccountClosed(param="account_id")
         case NoSuchAccount():
             raise errors.NotFound("No account has this id", param="account_id")
 
@@ -283,13 +307,47 @@ async def list_overruns(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cu
     scope=Scope.admin,
     response_example=examples.AUDIT,
 )
-async def list_audit(runtime: Runtime, limit: PageLimit = 50, cursor: Cursor = "") -> AuditPage:
-    page = await runtime.db.read(list_audit_page, decode_cursor(cursor, Position), limit)
+async def list_audit(
+    runtime: Runtime,
+    key: ApiKey,
+    limit: PageLimit = 50,
+    cursor: Cursor = "",
+    account_id: Annotated[
+        str, QueryParameter(name="account_id"), Meta(max_length=100, description="Only acts on this account")
+    ] = "",
+    action: Annotated[str, QueryParameter(name="action"), schema(enum=[*Action]), doc("Only acts of this kind")] = "",
+) -> AuditPage:
+    page = await read_list(
+        runtime,
+        key,
+        "ask for fewer rows with limit",
+        list_audit_page,
+        decode_cursor(cursor, Position),
+        limit,
+        _storable(account_id),
+        action,
+    )
+    return cursor_page(AuditPage, page, audit_view)
 
-    def view(one: AuditEntry) -> AuditView:
-        return view_of(AuditView, one, runtime.credits_per_usd)
 
-    return cursor_page(AuditPage, page, view)
+@get(
+    "/v1/admin/margin",
+    summary="Revenue, cost and margin of the last days, by model and by route",
+    description="From the ledger, like the metrics of the day.",
+    tag="admin",
+    scope=Scope.admin,
+    response_example=examples.MARGIN,
+)
+async def get_margin(
+    runtime: Runtime,
+    key: ApiKey,
+    days: Annotated[
+        int, QueryParameter(name="days"), Meta(ge=1, le=MAX_MARGIN_DAYS, description="UTC days, today included")
+    ] = DEFAULT_MARGIN_DAYS,
+) -> MarginView:
+    asked = margin_days(runtime.clock(), days)
+    found = await read_list(runtime, key, "ask for fewer days", sum_margin, *asked)
+    return margin_view(found, asked, runtime.credits_per_usd)
 
 
 def _operation_key(key: ApiKey, idempotency_key: str) -> str:

@@ -33,8 +33,8 @@ from imagegate.domain.errors import Problem
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.prices import Charge
 from imagegate.flows.prices import find_price_conflict
-from imagegate.flows.quote import Quote, make_quote
-from imagegate.flows.submit import submit
+from imagegate.flows.quote import Quote
+from imagegate.flows.submit import quote_possible, submit
 from imagegate.flows.views.task import TaskView, task_view
 from imagegate.runtime import Runtime
 from imagegate.store.accounts import find_account
@@ -231,7 +231,7 @@ def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
     errors=_MODEL_ERRORS,
 )
 async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
-    quote = make_quote(runtime, data, key, runtime.clock())
+    quote = quote_possible(runtime, data, key, runtime.clock())
     conflict = await find_price_conflict(runtime, quote.price_version)
     if conflict is not None:
         raise conflict

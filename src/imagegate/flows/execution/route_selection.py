@@ -10,6 +10,7 @@ import msgspec
 
 from imagegate.catalog.routes import Route
 from imagegate.domain import ids
+from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, Task
@@ -19,10 +20,12 @@ from imagegate.routing.call_limits import CallPlace
 from imagegate.routing.circuit_breaker import Health
 from imagegate.routing.planner import (
     Candidate,
+    Impossible,
     RouteHistory,
     RoutePlan,
     RouteRequest,
     RouteWait,
+    find_impossible,
     plan_routes,
     route_cost,
 )
@@ -49,9 +52,10 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class NoRoute(msgspec.Struct, frozen=True):
-    """No route can do it, now or soon."""
+    """No route can do it, now or soon; `impossible` says why none ever will, where that is so."""
 
     considered: tuple[Candidate, ...]
+    impossible: Impossible | None = None
 
 
 async def select_route(execution: Execution) -> RouteChoice | Wait | NoRoute:
@@ -62,7 +66,8 @@ async def select_route(execution: Execution) -> RouteChoice | Wait | NoRoute:
     health = await runtime.db.read(load_health)
     plan = make_plan(runtime, request, health, await _route_history(execution))
     if not plan.choices:
-        return Wait(plan.waits) if plan.waits else NoRoute(plan.considered)
+        routes = runtime.registry.route_table.for_model(order.row)
+        return Wait(plan.waits) if plan.waits else NoRoute(plan.considered, find_impossible(routes, request))
     return _choose(runtime, plan.choices[0], request, plan)
 
 
@@ -149,6 +154,13 @@ async def _route_history(execution: Execution) -> RouteHistory:
     if not await execution.runtime.db.read(has_other_work, execution.task.id, execution.task.order.model):
         excluded = excluded | {unknown.route}
     return RouteHistory(excluded, state.waits, unknown.route, state.unknown_at)
+
+
+def find_refusal(runtime: Runtime, order: ImageOrder) -> InvalidRequest | None:
+    """What is wrong with an order that no route of this installation will ever do."""
+    routes = runtime.registry.route_table.for_model(order.row)
+    impossible = find_impossible(routes, build_route_request(runtime, order, order.n))
+    return None if impossible is None else InvalidRequest(impossible.message, param=impossible.param)
 
 
 async def has_route(runtime: Runtime, order: ImageOrder) -> bool:

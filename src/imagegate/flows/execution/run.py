@@ -136,8 +136,11 @@ async def _next_step(execution: Execution) -> Step:
     if state.failure_counts.total() >= MAX_FAILURES_PER_SLICE or not _may_repeat(execution):
         return Stop(state.error)
     match await select_route(execution):
-        case NoRoute(considered=considered):
+        case NoRoute(considered=considered, impossible=impossible):
             await _record_no_route(execution, considered)
+            if impossible is not None:
+                code = TaskErrorCode.invalid_parameters
+                return Stop(TaskError(code, f"{impossible.message}.", param=impossible.param))
             return Stop(state.error)
         case Wait(waits=waits):
             return await _wait_for_route(execution, waits)

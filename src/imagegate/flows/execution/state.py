@@ -26,10 +26,8 @@ from imagegate.spool import SpoolDamaged, SpooledResponse
 from imagegate.store.attempts import AttemptEnd, list_attempts
 from imagegate.store.dialect import DatabaseError
 from imagegate.upstreams.base import RecoveryMode
+from imagegate.upstreams.errors import NO_ROUTE, public_error
 
-NO_ROUTE = TaskError(
-    TaskErrorCode.service_unavailable, "No route can serve this request now.", reason="no_route_available"
-)
 OUTCOME_UNKNOWN = TaskError(
     TaskErrorCode.unknown_error, "It could not be established whether an image was made.", reason="upstream_unknown"
 )
@@ -234,7 +232,7 @@ def _recorded_step(runtime: Runtime, attempt: Attempt, response: SpooledResponse
             return MaybeBought(OUTCOME_UNKNOWN, _ended(runtime, attempt))
         case AttemptOutcome.unavailable:
             kind = FailureKind(attempt.failure_kind or FailureKind.failing)
-            return RouteUnavailable(NO_ROUTE, kind, _ended(runtime, attempt))
+            return RouteUnavailable(public_error(kind), kind, _ended(runtime, attempt))
         case AttemptOutcome.not_sent | AttemptOutcome.refused | AttemptOutcome.rejected:
             return None
         case _:

@@ -11,7 +11,9 @@ const NANOS_PER_USD = 1_000_000_000n;
  */
 export function roundDecimal(text, digits) {
   const negative = text.startsWith("-");
-  const [whole, fraction = ""] = text.replace("-", "").split(".");
+  // A number of JSON below a millionth becomes text such as "6.8e-8".
+  const plain = text.includes("e") ? Number(text).toFixed(digits + 1) : text;
+  const [whole, fraction = ""] = plain.replace("-", "").split(".");
   const scaled = BigInt(whole + fraction.padEnd(digits + 1, "0").slice(0, digits + 1)) + 5n;
   const units = (scaled / 10n).toString().padStart(digits + 1, "0");
   const head = units.slice(0, units.length - digits).replace(/\B(?=(\d{3})+$)/g, ",");

@@ -6,6 +6,7 @@ import { Dialog } from "../dialog.js";
 import { withForm } from "../dom.js";
 import { errorText } from "../errors.js";
 import { TextField } from "../fields.js";
+import { formatTime } from "../i18n.js";
 import { randomId } from "../ids.js";
 import { formatCredits } from "../money.js";
 import { refreshBalance, showToast } from "../store.js";
@@ -42,9 +43,18 @@ export function Accounts() {
   `;
 }
 
+/** @param {{row: any}} props */
+function Name({ row }) {
+  const date = row.closed_at === null ? "" : formatTime(row.closed_at, { dateStyle: "medium" });
+  return html`
+    ${row.name}<br /><code>${row.id}</code>
+    ${date && html`<span class="line small soft">${d("accounts.closed", { date })}</span>`}
+  `;
+}
+
 /** @param {(account: any) => void} grant @returns {import("./table.js").Column[]} */
 const columns = (grant) => [
-  { title: d("columns.name"), head: true, cell: (row) => html`${row.name}<br /><code>${row.id}</code>` },
+  { title: d("columns.name"), head: true, cell: (row) => html`<${Name} row=${row} />` },
   { title: d("columns.available"), num: true, cell: (row) => html`<${Amount} money=${row.available} />` },
   { title: d("columns.held"), num: true, cell: (row) => html`<${Amount} money=${row.held} />` },
   {

@@ -2,6 +2,7 @@
 import { html } from "html";
 import { errorText } from "../errors.js";
 import { t } from "../i18n.js";
+import { roundDecimal } from "../money.js";
 
 const CODES_WITH_ADVICE = [
   "insufficient_quota",
@@ -57,9 +58,8 @@ export function RequestError({ error }) {
 /** A task that failed. @param {{task: any}} props */
 export function TaskError({ task: { error, billing } }) {
   const charged = Number(billing?.charged_credits ?? 0);
-  const money = charged
-    ? t("playground.charged.some", { amount: charged })
-    : t("playground.charged.released", { amount: billing?.refunded_credits ?? 0 });
+  const amount = roundDecimal(String(charged || (billing?.refunded_credits ?? 0)), 4);
+  const money = t(charged ? "playground.charged.some" : "playground.charged.released", { amount });
   const text = `${advice(error?.code ?? "")} ${money}`;
   return html`<${ErrorBox} title=${error?.message ?? t("app.errors.title")} text=${text} />`;
 }
