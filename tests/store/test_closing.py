@@ -188,7 +188,7 @@ def test_ten_4_creates_keys_calls_and_a_close_at_the_same_moment(open_database: 
 
     async def scenario() -> None:
         databases = [open_database(), open_database()]
-        for number in range(12):
+        for number in range(6):
             account_id, key = await create_customer(databases[0], 10**6, f"customer-{number}")
             sent = new_task(key, callback_url=URL)
             await databases[0].write(tasks.submit_task, account_id, sent, None, 100)
