@@ -136,6 +136,7 @@ def test_s2_3_wait_at_sigterm_returns_the_task_as_it_is(tmp_path: Path) -> None:
         gateway.check()
 
 
+@pytest.mark.gate
 def test_tsk_9_sent_calls_are_awaited_and_creates_accepted_meanwhile(tmp_path: Path) -> None:
     """Two calls are with the upstream, two tasks wait for their turn: the first two are delivered, nothing is lost."""
     result = drain_with_calls(tmp_path, calls=2, call_s=3, waiting=2)

@@ -37,7 +37,7 @@ def server(gateway: Gateway) -> Iterator[McpProgram]:
 
 def post(server: McpProgram, **headers: str) -> httpx.Response:
     given = {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return httpx.post(server.url, json=INITIALIZE, headers=given, timeout=60, trust_env=False)
+    return httpx.post(server.url, json=INITIALIZE, headers=given, timeout=60, trust_env=False, verify=False)
 
 
 def test_http_listens_on_loopback_alone(server: McpProgram) -> None:
