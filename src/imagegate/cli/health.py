@@ -12,28 +12,36 @@ import click
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import check_url, installation_options, json_of, read_settings
 from imagegate.security.origins import listen_url
+from imagegate.settings import Settings
 
 _TIMEOUT_S = 5.0  # less than what supervisors give a check
 
 
 @click.command(short_help="Say whether the gateway here is ready.")
-@click.option("--url", help="The URL of the process (default: where `serve` listens, by its settings).")
+@click.option("--url", help="The URL of the process (default: that of the data folder, else of the settings).")
 @json_of("url, ready")
 @installation_options
 def health(url: str | None, as_json: bool, data: str | None, config: Path | None) -> None:
     """Say whether the gateway of this machine is ready for new work: exit code 0, or 1 with what is wrong."""
-    if url is not None:
-        target = check_url(url, "--url", with_path=True)
-    else:
-        server = read_settings(config, data).server
-        target = listen_url(server.host, server.port)
+    target = _own_url(read_settings(config, data)) if url is None else check_url(url, "--url", with_path=True)
     try:
         status, body = _get(target)
     except (OSError, HTTPException, ValueError) as error:
-        raise Exit(FAILED, f"imagegate: {target} does not answer: {str(error) or type(error).__name__}") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Exit(FAILED, f"imagegate: {target} does not answer: {reason[0].lower()}{reason[1:]}") from error
     if status != 200:
         raise Exit(FAILED, f"imagegate: {target} is not ready: {_failed_checks(body) or f'status {status}'}")
     click.echo(json.dumps({"url": target, "ready": True}) if as_json else "ok")
+
+
+def _own_url(settings: Settings) -> str:
+    """Where the gateway listens that serves from the data folder: the port of the settings may have been taken. A
+    worker leaves no address."""
+    file = settings.data_dir / "address"
+    try:
+        return check_url(file.read_text("utf-8", "replace").strip(), str(file))
+    except OSError:
+        return listen_url(settings.server.host, settings.server.port)
 
 
 def _get(url: str) -> tuple[int, bytes]:
