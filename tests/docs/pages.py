@@ -22,22 +22,6 @@ MAX_UNRUN = 5
 SHELL = ("sh", "console")
 
 
-# Of commands that are being made: to be deleted with `pending` as soon as they are there.
-PENDING = (
-    "imagegate accounts",
-    "imagegate margin",
-    "imagegate audit",
-    "imagegate config check",
-    "imagegate webhooks listen",
-    "--config gateway.toml\nimagegate serve",
-    "effective_from = 20",
-    '"prices-2026-12.toml"',
-    "http://127.0.0.1:9300/",
-)
-# Lines that other commands will print: to be deleted with what removes them from `code` in `blocks`.
-PENDING_OUTPUT = r"^(?:prices: 2026-11-01\.1 applies since .*|task task-unified-\S+)\n"
-
-
 class Block(msgspec.Struct, frozen=True):
     page: str
     line: int
@@ -55,7 +39,7 @@ class Block(msgspec.Struct, frozen=True):
 
 def pages() -> list[str]:
     """Every page that a reader is led to. The specification shows no commands; decisions are history."""
-    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "client/README.md")]
     return [str(file.relative_to(ROOT)) for file in [*found, *sorted((ROOT / "docs").glob("*.md"))] if file.exists()]
 
 
@@ -66,7 +50,6 @@ def blocks(page: str) -> list[Block]:
     for one in _BLOCK.finditer(text):
         indent = len(one["indent"])
         code = "".join(line[indent:] for line in one["code"].splitlines(keepends=True))
-        code = re.sub(PENDING_OUTPUT, "", code, flags=re.MULTILINE)
         line = text.count("\n", 0, one.start("language")) + 1
         found.append(Block(page, line, one["language"], one["file"] or "", code, one["reason"] or ""))
     return found
@@ -80,8 +63,6 @@ def kind(block: Block) -> str:
     """`apart`, `unrun`, `elsewhere`, `run`, `output`, `settings`, `price block` or `data`; empty for none of these."""
     if block.reason:
         return "apart" if block.reason.startswith(APART) else "unrun"
-    if block.page != "docs/README.md" and any(text in block.code for text in PENDING):
-        return "pending"
     if any(holds(block) for holds in ELSEWHERE.values()):
         return "elsewhere"
     if block.language in SHELL or block.language == "python":

@@ -75,18 +75,34 @@ _READY = {
 
 
 class _Front(socketserver.ThreadingUnixStreamServer):
+    """What the stand-ins connect to."""
+
     daemon_threads = True
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, _Order)
+        self.running: set[int] = set()
 
 
 class _Order(socketserver.StreamRequestHandler):
+    server: _Front
+
     def handle(self) -> None:
         order = json.loads(self.rfile.readline())
         server = shared_fork_server()
         process = ForkedProcess(server, server.fork(order), None)
+        self.server.running.add(process.pid)
+        try:
+            self._follow(process)
+        finally:
+            self.server.running.discard(process.pid)
+
+    def _follow(self, process: ForkedProcess) -> None:
         self.wfile.write(b"%d\n" % process.pid)
         while (code := process.poll()) is None:
             if select.select([self.connection], [], [], 0.01)[0]:  # its stand-in was killed
                 process.send_signal(signal.SIGKILL)
+                process.wait(_TIMEOUT_S)
                 return
         with contextlib.suppress(OSError):
             self.wfile.write(b"%d\n" % code)
@@ -135,7 +151,7 @@ class Terminal:
     def __enter__(self) -> Self:
         self._own = tempfile.TemporaryDirectory(prefix="imagegate-docs-")
         own = Path(self._own.name)
-        self._front = _Front(f"{own}/front", _Order)
+        self._front = _Front(f"{own}/front")
         threading.Thread(target=self._front.serve_forever, daemon=True).start()
         self._check_out(own / "front")
         path = f"{self.folder}/.venv/bin:/usr/local/bin:/usr/bin:/bin"
@@ -184,6 +200,7 @@ class Terminal:
         for left in _session_of(self._shell.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(left, signal.SIGKILL)
+        wait_until(lambda: not self._front.running, _TIMEOUT_S, 0.01, lambda: "what was started ends")
         self._front.shutdown()
         self._front.server_close()
         self._own.cleanup()

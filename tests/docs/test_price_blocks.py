@@ -21,6 +21,6 @@ def test_every_price_block_shown_loads_and_says_when_it_applies(tmp_path: Path) 
         files[-1].write_text(text)
     catalog = load_catalog((), [str(file) for file in files])
     moment = catalog.blocks["2026-12-01.markup"].effective_from * US_PER_SECOND
-    assert f"prices: {describe_price_blocks(catalog, moment - 25 * US_PER_HOUR)[0]}\n" in PAGE
+    assert f"prices: {describe_price_blocks(catalog, moment - 25 * US_PER_HOUR)[0]}" in " ".join(PAGE.split())
     for name in ("2026-12-01.markup", "2026-12-15.shop"):
         assert catalog.price(name, "gpt-4o-image", "1K") != catalog.price("2026-11-01.1", "gpt-4o-image", "1K")

@@ -99,6 +99,7 @@ def test_who_sells_to_itself_fails_honestly_and_free(tmp_path: Path) -> None:
     port = free_port()
     rows = upstream_config("me", f"http://127.0.0.1:{port}", protocol="task_api"), route_config("me")
     place = RoutedGateway(tmp_path / "data", *rows, options=("--port", str(port)))
+    place.run("migrate")
     place.env["SIMULATOR_KEY"] = key = place.new_key("circle")
     with place:
         with place.client(key) as http:

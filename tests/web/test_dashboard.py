@@ -313,6 +313,23 @@ def test_an_empty_account_is_told_so(gateway: Gateway, tabs: Tabs, operator: str
         assert accessibility_violations(page) == []
 
 
+def test_a_number_on_a_tile_is_never_broken(gateway: Gateway, tabs: Tabs) -> None:
+    rich = gateway.new_key("rich", "123456789.12")
+    lines = """document.querySelectorAll(".tile .figure").values().map(element => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        return new Set([...range.getClientRects()].map(one => one.top)).size;
+    }).toArray()"""
+    with tabs.open() as (page, _):
+        sign_in(page, gateway.url, rich)
+        for width in (1280, 860, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            _open(page, gateway, "overview")
+            expect(page.locator(".tile .figure").first).to_have_text("123,456,789.12")
+            assert set(page.evaluate(lines)) == {1}, width
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def _take_back(gateway: Gateway, operator: str, name: str) -> httpx.Response:
     with gateway.client(operator) as http:
         account = next(one for one in http.get("/v1/admin/accounts").json()["data"] if one["name"] == name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -44,9 +45,10 @@ def describe_failure(error: Exception) -> str | None:
 def cannot_listen(host: str, port: int, error: OSError) -> Exit:
     if error.errno == errno.EADDRINUSE:
         return Exit(FAILED, f"imagegate: port {port} on {host} is in use; choose another with --port")
+    # asyncio puts a sentence of its own with the address in place of the reason.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     return Exit(
-        FAILED,
-        f"imagegate: cannot listen on port {port} of {host}: {error.strerror}; choose others with --port and --host",
+        FAILED, f"imagegate: cannot listen on port {port} of {host}: {reason}; choose others with --port and --host"
     )
 
 

@@ -83,8 +83,8 @@ NETWORKS = parsed_by(
     functools.partial(ipaddress.ip_network, strict=False), "an address or a network such as 10.0.0.0/8"
 )
 PASSWORD = matching(
-    rf"|[!-~]{{{MIN_TOKEN_CHARS},1000}}",
-    f"empty, or at least {MIN_TOKEN_CHARS} characters (printable ASCII without spaces)",
+    rf"|[!-~][ -~]{{{MIN_TOKEN_CHARS - 2},1000}}[!-~]",
+    f"empty, or at least {MIN_TOKEN_CHARS} characters of printable ASCII, without spaces at its ends",
     is_secret=True,
 )
 PATH = Bounds("a path", lambda text: bool(text.strip()) and text.isprintable() and len(text) < 4096)
