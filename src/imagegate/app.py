@@ -58,6 +58,7 @@ from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
+from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import Keyring, has_variable, open_keyring
 from imagegate.security.origins import WILDCARD_HOSTS
@@ -256,6 +257,8 @@ def reload_routes(runtime: Runtime, settings: Settings) -> bool:
     catalog = load_configured_catalog(settings)
     plan = plan_configured(settings, runtime.catalog)
     runtime.registry.replace_with(build_registry(plan, runtime.upstream_deps))
+    for warning in plan.warnings:
+        log_warning("configuration_doubtful", message=warning)
     return catalog.blocks != runtime.catalog.blocks
 
 

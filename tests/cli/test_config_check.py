@@ -56,6 +56,12 @@ def test_what_would_be_used_is_listed(tmp_path: Path) -> None:
     assert "a-key" not in machine.stdout + done.stdout
 
 
+def test_a_route_of_the_file_may_lead_to_an_upstream_of_the_environment(tmp_path: Path) -> None:
+    code, done = check(tmp_path, route_config("openai", upstream_model="tuned"), env={"OPENAI_API_KEY": "k"})
+    assert code == 0
+    assert {"  route gpt-image-2@openai", "  route gpt-image-2@openai/tuned"} <= set(done.stdout.splitlines())
+
+
 def test_every_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
     rows = (
         '[server]\nport = -1\n[credit]\nprice_files = ["none.toml"]\n[[alias]]\nname = "gpt-image-2"\nrow = "nope"',

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.image_files import image_bytes
 from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 
@@ -44,3 +45,15 @@ def test_a_size_that_no_route_makes_is_400_on_every_surface_and_a_replay_still_f
         assert error_of(http.post(CREATE, json=once))["param"] == "size"
         again = http.post(CREATE, json=once, headers={"Idempotency-Key": "once"}).raise_for_status().json()
         assert again["id"] == made["id"]
+
+
+def test_a_reference_that_no_route_takes_ends_its_task_with_what_the_routes_can(tmp_path: Path) -> None:
+    """How large it is shows once it was fetched."""
+    small = upstream_config("there", "http://127.0.0.1:9/v1") + "[upstream.override]\nmax_ref_bytes = 100\n"
+    with RoutedGateway(tmp_path / "data", small, route_config("there")) as gateway, gateway.client() as http:
+        stored = http.post("/api/v1/files/upload/stream", files={"file": ("a.png", image_bytes(), "image/png")}).json()
+        body = {"prompt": "logo", "image_urls": [stored["data"]["file_url"]]}
+        error = http.post(CREATE, json=body, headers={"Prefer": "wait=60"}).json()["error"]
+        gateway.check()
+    assert (error["code"], error["param"]) == ("invalid_parameters", "image_urls")
+    assert error["message"] == "image_urls lead to an image of more than 100 bytes: no route of this gateway takes it."

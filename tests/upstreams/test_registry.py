@@ -48,6 +48,7 @@ def test_the_key_comes_from_the_variable_or_the_file(tmp_path: Path) -> None:
     [
         ({}, {}, "[[upstream]] 'there': name its key with api_key_env"),
         ({"api_key_env": "KEY"}, {}, "the variable KEY holds no key"),
+        ({"api_key_env": "KEY", "api_key_file": "/key"}, {"KEY": "k"}, "give api_key_env or api_key_file, not both"),
         ({"api_key_env": "KEY"}, {"KEY": "a\nb"}, "the variable KEY holds more than one line"),
         ({"api_key_env": "KEY"}, {"KEY": "schlüssel"}, "the variable KEY holds more than one line or characters"),
         ({"api_key_file": "/nowhere/key"}, {}, "the file /nowhere/key cannot be read: No such file or directory"),

@@ -99,6 +99,8 @@ def prepare_upstream(
 
 def _read_api_key(config: UpstreamConfig, env: Mapping[str, str], label: str) -> str:
     """The key in the variable or the file that the configuration names; fit for a header."""
+    if config.api_key_env and config.api_key_file:
+        raise CatalogError(f"{label}give api_key_env or api_key_file, not both")
     if config.api_key_env:
         label += f"the variable {config.api_key_env}"
         text = env.get(config.api_key_env, "")
