@@ -44,6 +44,7 @@ from imagegate.domain.errors import NotFound
 from imagegate.domain.time import US_PER_SECOND, FollowingClock, monotonic_us
 from imagegate.egress import EgressClient, EgressRules, download_result, parse_allow
 from imagegate.flows.folder_check import verify_folders
+from imagegate.flows.places import check_reachable, database_url
 from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.relay import (
     follow_other_processes,
@@ -66,7 +67,7 @@ from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation
 from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
-from imagegate.store.dialect import Clock, Engine, wall_clock
+from imagegate.store.dialect import Clock, wall_clock
 from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
 from imagegate.upstreams.plan import UpstreamPlan, plan_upstreams
@@ -81,13 +82,9 @@ from imagegate.workers.thumbnail_worker import ThumbnailWorker
 from imagegate.workers.webhook_worker import WebhookWorker
 
 
-def _create_engine(settings: Settings, clock: Clock | None = None) -> Engine:
-    return create_engine(settings.storage.database or str(settings.data_dir / "imagegate.db"), clock)
-
-
 def refuse_lost_commits(settings: Settings) -> None:
     """After an unclean stop, while nobody has the database open: DatabaseUnusable where commits cannot be read."""
-    found = _create_engine(settings).find_lost_commits()
+    found = create_engine(database_url(settings)).find_lost_commits()
     if found:
         raise DatabaseUnusable(
             f"{found}: what was acknowledged in them is lost. Restore the last backup; or run `imagegate check`, which"
@@ -99,7 +96,7 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     """The database of these settings, without migrating it. DatabaseUnusable says why it cannot be used."""
     storage = settings.storage
     return Database(
-        _create_engine(settings, clock),
+        create_engine(database_url(settings), clock),
         readers=storage.readers,
         list_readers=storage.list_readers,
         batch=storage.writer_batch,
@@ -122,16 +119,6 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
     return database
 
 
-def check_places(settings: Settings) -> None:
-    """SettingsError where the database or the storage of images cannot be such a place. Nothing is opened or made."""
-    try:
-        _create_engine(settings)
-    except DatabaseUnusable as error:
-        raise SettingsError(str(error)) from error
-    if settings.blob_dir is None:
-        open_blobs(settings)
-
-
 async def open_runtime(
     settings: Settings,
     clock: Clock | None = None,
@@ -141,6 +128,11 @@ async def open_runtime(
     """Open everything that flows need. Close it with `runtime.close()`."""
     catalog, plan = configuration or read_configuration(settings)
     egress = build_egress_rules(settings)
+    links_origin = ""
+    if settings.blob_dir is None:  # asked before a database is made
+        store = open_blobs(settings)
+        links_origin = await _find_links_origin(settings, store)
+        await check_reachable(store)
     database = open_database(settings, clock)
     # Files that a dead process was receiving: their fetches are made again.
     shutil.rmtree(settings.data_dir / "incoming", ignore_errors=True)
@@ -149,7 +141,6 @@ async def open_runtime(
     for folder in (settings.spool_dir, settings.blob_dir):
         if folder is not None:
             keep_from_others(folder)
-    links_origin = await _find_links_origin(settings, blobs)
     spool.folder_id = await verify_folders(database, settings, blobs)
     if clock is None:
         clock = await _shared_clock(database) if database.engine.shared else wall_clock

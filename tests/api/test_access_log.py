@@ -82,8 +82,8 @@ def test_the_query_and_the_ids_of_files_are_left_out(logged: Gateway) -> None:
 
 def test_the_request_id_of_every_error_is_in_the_log(logged: Gateway) -> None:
     """Also of what is refused before its body, its key or its head has been read."""
-    read_only = logged.new_key("reader", "1", "--scope", "tasks:read")
-    slow = logged.new_key("slow", "1", "--rate-per-minute", "1")
+    read_only = logged.new_key("reader", "0", "--scope", "tasks:read")
+    slow = logged.new_key("slow", "0", "--rate-per-minute", "1")
     with logged.client() as client:
         client.get("/v1/tasks", headers={"Authorization": f"Bearer {slow}"})
         answers = [

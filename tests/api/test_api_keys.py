@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
 
+import apsw
 import httpx
 
 from imagegate.security.api_keys import generate_key
@@ -28,7 +30,9 @@ def test_s10_1_unauthorized_is_the_same_for_every_bad_key(tmp_path: Path) -> Non
     with Gateway(tmp_path, env={"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "100000"}) as gateway:
         good, key_id = create_key(gateway)
         parse_response(ask(gateway, f"Bearer {good}"))
-        expired, _ = create_key(gateway, "--expires", "2020-01-01")
+        expired, expired_id = create_key(gateway, "--expires", "2099-01-01")
+        with contextlib.closing(apsw.Connection(str(gateway.data / "imagegate.db"))) as db:
+            db.execute("UPDATE api_keys SET expires = 1 WHERE id = ?", (expired_id,))
         gateway.run("keys", "disable", "--account", "a", key_id)
         _until_refused(gateway, good)
         bad = [

@@ -127,6 +127,7 @@ def test_s13_metrics_time_answers_but_not_waits_and_count_how_tasks_end(tmp_path
         assert {value for name, value in found.items() if name.startswith("imagegate_ready ")} == {1}
 
 
+@pytest.mark.gate
 def test_s13_metrics_count_what_could_not_be_stored(tmp_path: Path) -> None:
     with Gateway(tmp_path / "a") as gateway, gateway.client() as client:
         blobs = gateway.data / "blobs"

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from imagegate.domain.money import format_for_people
 from tests.api.helpers import CREATE, SMALL_IMAGE, WAIT, parse_error, parse_response
 from tests.support.gateway import Gateway
 
@@ -136,13 +137,13 @@ def test_s5_1_later_refund_on_the_command_line(gateway: Gateway) -> None:
         task = create_paid_task(client)
         charged = task["usage"]["credits_used"]
         first = gateway.run("credits", "refund", task["id"], "--reason", REASON).stdout
-        assert first.startswith(f"{task['id']}: {charged} credits ($")
+        assert first.startswith(f"{task['id']}: {format_for_people(str(charged))} credits ($")
         assert " refunded\n" in first
         again = json.loads(gateway.run("credits", "refund", task["id"], "--json").stdout)
         assert (again["refunded_before"], float(again["amount"]["credits"])) == (True, charged)
         assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["billing"]["refund_status"] == "completed"
         assert parse_response(client.get("/v1/credits"))["data"]["user"]["remaining_credits"] == 100
-    for unknown in ("task-unified-1-aaaaaaaa", "nonsense"):
+    for unknown, code in (("task-unified-1-aaaaaaaa", 1), ("nonsense", 2)):
         done = gateway.run("credits", "refund", unknown, check=False)
-        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     gateway.check()

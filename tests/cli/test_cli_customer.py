@@ -218,6 +218,7 @@ def test_behind_a_public_url_the_commands_of_this_machine_work(tmp_path: Path) -
             gateway.output
         )
         gateway.env["IMAGEGATE_API_KEY"] = gateway.new_key("shop")
+        gateway.env |= dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")  # not the way to here
         first = tmp_path / "first.png"
         task = run_json(gateway, "generate", "a logo", "-o", str(first), *SMALL)
         assert task["results"][0].startswith(f"{public}/files/")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,7 @@ def test_credits_that_cannot_be_granted_are_not(installation: Gateway, amount: s
 def test_a_refund_needs_a_reason_that_can_be_read(installation: Gateway) -> None:
     said = refused(installation, "credits", "refund", "task-unified-1-aaaaaaaa", "--reason", " ")
     assert "--reason is ' ': must be 1 to 500 characters" in said
+    assert "TASK is 'nonsense': must be the id of a task" in refused(installation, "credits", "refund", "nonsense")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +140,20 @@ def test_who_does_not_answer_is_named_in_the_words_of_the_system(installation: G
     assert said == f"imagegate: no gateway responds at {url}: connection refused\n"
 
 
+def test_who_does_not_speak_http_is_said_so(installation: Gateway) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-server\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        said = refused(installation, "credits", "--key", "imk_live_x", "--url", url, code=5)
+    assert said == f"imagegate: no gateway responds at {url}: what came back is no answer in HTTP\n"
+
+
 def test_a_gateway_that_has_ended_is_named_by_its_folder(installation: Gateway, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     (tmp_path / "address").write_text(url)
@@ -175,6 +192,7 @@ def test_a_gateway_that_has_ended_is_named_by_its_folder(installation: Gateway, 
             "ends in .png, or leave --format out; nothing was bought",
         ),
         (("generate", "x", "-o", "absent/x.png"), "there is no folder"),
+        (("generate", "x", "-o", "-"), "-o is '-': must be a file or a folder; nothing was bought"),
         (("edit", "x", "-i", "absent.png"), "--image: absent.png not found; nothing was bought"),
         (("edit", "x", "-i", "https://images.example/a.png", "--mask", ""), "--mask:  not found; nothing was bought"),
         (("mcp", "--wait", "nan"), "--wait is nan: must be 0 to 3600 seconds"),

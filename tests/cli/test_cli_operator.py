@@ -245,6 +245,13 @@ def test_commands_of_the_operator_refuse_a_folder_without_a_database_and_make_no
         ("secret", "accept", "--yes"),
         ("secret", "rotate", "--yes"),
         ("upstreams", "reset", "embedded"),
+        ("keys", "delete", "--account", "a", "key_x"),
+        ("accounts", "list"),
+        ("accounts", "show", "a"),
+        ("accounts", "close", "a"),
+        ("accounts", "reopen", "a"),
+        ("margin",),
+        ("audit",),
     ]
     if kind != "empty file":
         commands += [

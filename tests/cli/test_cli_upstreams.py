@@ -66,3 +66,6 @@ def test_an_upstream_that_is_not_configured_is_a_usage_error(tmp_path: Path, sim
     done = run(tmp_path, sim, "test", "nobody")
     assert done.returncode == 2
     assert "upstreams: there" in done.stderr
+    done = run(tmp_path, sim, "test", "there", "--model", "nope")
+    assert done.returncode == 2
+    assert done.stderr == "imagegate: --model is 'nope': must be a model that a route leads to there: gpt-image-2\n"

@@ -185,6 +185,9 @@ def test_ctrl_c_ends_it_quietly() -> None:
     ("options", "code", "says"),
     [
         (("--secret", "whsec_short"), 2, "--secret must be whsec_ and 32 bytes in base64"),
+        (("--secret", SECRET, "--port", "99999"), 2, "--port is '99999': must be a whole number from 0 to 65535"),
+        (("--secret", SECRET, "--port", "x"), 2, "--port is 'x': must be a whole number from 0 to 65535"),
+        (("--secret", SECRET, "--host", ""), 2, "--host is ''"),
         (("--secret", SECRET, "--host", "no.such.host.invalid"), 1, "cannot listen on no.such.host.invalid"),
         (("--secret", SECRET, "--host", "198.51.100.1"), 1, "cannot listen on port 9300 of 198.51.100.1"),
         (("--data", "nowhere", "--port", "0"), 2, "imagegate serve --data"),

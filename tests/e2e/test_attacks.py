@@ -15,7 +15,9 @@ def test_a_bare_proxy_on_this_machine_gives_the_world_no_token_and_no_key(tmp_pa
         assert attack_through_proxy(proxy, gateway.data) == {"tokens": 0, "keys": 0, "secrets": 0}
 
 
-@pytest.mark.parametrize("first", [b"", HALF_A_HEAD], ids=["idle", "half a head"])
+@pytest.mark.parametrize(
+    "first", [pytest.param(b"", id="idle", marks=pytest.mark.gate), pytest.param(HALF_A_HEAD, id="half a head")]
+)
 def test_more_sockets_than_the_soft_file_limit_stop_nobody_and_end(first: bytes, tmp_path: Path) -> None:
     gateway = StandaloneGateway(tmp_path / "data", env={"IMAGEGATE_HEAD_TIMEOUT_S": "1"})
     with soft_file_limit(256):

@@ -132,7 +132,7 @@ def create(gateway: RoutedGateway, request: dict[str, Any]) -> dict[str, Any]:
 
 def inject_outages(route_set: RouteSet, dice: random.Random, stop: threading.Event) -> None:
     with httpx.Client(
-        base_url=route_set.gateway.url, headers=route_set.admin.headers, trust_env=False, timeout=60
+        base_url=route_set.gateway.url, headers=route_set.admin.headers, trust_env=False, verify=False, timeout=60
     ) as admin:
         while not stop.wait(dice.uniform(0.3, 1.5)):
             outage = Outage(dice.choice(NAMES), time.time())

@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -135,6 +136,7 @@ def test_s2_3_wait_at_sigterm_returns_the_task_as_it_is(tmp_path: Path) -> None:
         gateway.check()
 
 
+@pytest.mark.gate
 def test_tsk_9_sent_calls_are_awaited_and_creates_accepted_meanwhile(tmp_path: Path) -> None:
     """Two calls are with the upstream, two tasks wait for their turn: the first two are delivered, nothing is lost."""
     result = drain_with_calls(tmp_path, calls=2, call_s=3, waiting=2)
@@ -180,13 +182,24 @@ def drain_with_calls(folder: Path, calls: int, call_s: int, waiting: int) -> dic
 def test_tsk_9_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     with Simulator("--latency", "60s") as sim:
         rows = [upstream_config("only", f"{sim.url}/v1"), route_config("only", "0.001")]
-        with RoutedGateway(tmp_path / "data", *rows) as gateway, gateway.client() as client:
+        env = {"IMAGEGATE_LOG_FORMAT": "console"}
+        with RoutedGateway(tmp_path / "data", *rows, env=env) as gateway, gateway.client() as client:
             parse_response(client.post(CREATE, json=QUICK))
             wait_until(lambda: len(sim.calls()) == 1, END_S)
-            os.kill(gateway.pid, signal.SIGTERM)
+            os.kill(gateway.pid, signal.SIGINT)
+            # What it waits for is said at once, not when it has ended.
+            wait_until(lambda: any(line.startswith("waiting for 1 task that") for line in gateway.output), END_S)
             wait_until(lambda: client.get("/readyz").status_code == 503, END_S)
             os.kill(gateway.pid, signal.SIGTERM)
             assert gateway.wait_for_exit(timeout_s=20) == 0
+            said = [
+                " ".join(line.split()[2:]) for line in gateway.output if re.match(r"[-0-9]{10} [:.0-9]{12} INFO ", line)
+            ]
+            assert [line for line in said if "stop" in line] == [
+                "INFO stopping signal=SIGINT waits_for_tasks=1",
+                "INFO stopping signal=SIGTERM waits_for_tasks=0",
+                "INFO stopped",
+            ]
             gateway.check()
 
 

@@ -70,7 +70,14 @@ BREAKS = ["401", "402", "403-blocked", "404-model", "redirect-307", "500-json", 
 
 
 @pytest.mark.parametrize("fault", BREAKS)
-@pytest.mark.parametrize(("door", "name"), [("API", CHEAP), ("API", "cheap"), ("command line", CHEAP)])
+@pytest.mark.parametrize(
+    ("door", "name"),
+    [
+        pytest.param("API", CHEAP, marks=pytest.mark.gate),
+        ("API", "cheap"),
+        pytest.param("command line", CHEAP, marks=pytest.mark.gate),
+    ],
+)
 def test_a_reset_of_what_was_broken_lets_the_next_call_pass(front: TwoRoutes, fault: str, door: str, name: str) -> None:
     """By the name of the route or of its upstream, whichever of them is what is broken."""
     front.begin(*[fault] * (5 if fault == "500-json" else 1))

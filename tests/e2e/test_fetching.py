@@ -88,6 +88,7 @@ def test_sixteen_in_all(tmp_path: Path, server: FileServer) -> None:
         gateway.check()
 
 
+@pytest.mark.gate
 def test_bytes_beyond_the_budget_fail_the_task_and_the_upload(tmp_path: Path, server: FileServer) -> None:
     """Counted in the database: a new process knows what the last one fetched. Links of this origin cost nothing."""
     env = {**QUICK, "IMAGEGATE_FETCH_BYTES_PER_HOUR": str(BUDGET), "IMAGEGATE_MAX_REFERENCE_BYTES": "600000"}

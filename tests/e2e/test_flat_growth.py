@@ -81,6 +81,7 @@ def _day(moment: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(moment // US_PER_SECOND))
 
 
+@pytest.mark.gate
 def test_the_program_forgets_an_old_task_by_itself(tmp_path: Path) -> None:
     with Gateway(tmp_path, env={**THUMBNAILS, "IMAGEGATE_SWEEP_S": "0.2"}) as served:
         with served.client() as client:

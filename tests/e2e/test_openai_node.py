@@ -52,6 +52,7 @@ async def test_s11_answer_of_the_sdk_for_node(gateway: Gateway) -> None:
     ]
 
 
+@pytest.mark.gate
 async def test_s11_join_by_the_retries_of_the_sdk_for_node(gateway: Gateway) -> None:
     with gateway.client() as client:
         before = client.get("/v1/tasks?page_size=1").json()["total"]

@@ -72,6 +72,7 @@ def test_a_task_that_a_throttling_upstream_holds_up_is_cancelled_at_once(tmp_pat
         gateway.check()
 
 
+@pytest.mark.gate
 def test_a_throttling_upstream_is_not_hammered(tmp_path: Path) -> None:
     """A second is waited at least, and longer each time."""
     with Simulator() as sim, open_gateway(tmp_path, sim) as gateway, gateway.client() as http:

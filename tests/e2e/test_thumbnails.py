@@ -110,6 +110,7 @@ def test_a_thumbnail_outlives_its_result_and_ends_after_thirty_days(tmp_path: Pa
     asyncio.run(scenario())
 
 
+@pytest.mark.gate
 def test_looks_at_the_same_thumbnail_share_one_drawing(tmp_path: Path) -> None:
     """Those of two processes, which do not know of each other's drawings, leave one thumbnail."""
 
@@ -295,6 +296,7 @@ def test_an_image_too_large_to_decode_is_delivered_without_a_thumbnail(tmp_path:
     asyncio.run(scenario())
 
 
+@pytest.mark.gate
 def test_a_thumbnail_published_without_its_commit_is_collected_after_a_day(tmp_path: Path) -> None:
     """What a process leaves that dies between the two: an orphan blob under a key that no repeat uses."""
 

@@ -184,7 +184,6 @@ def run_scripted(front: TwoRoutes, kind: str, tasks: int) -> dict[str, FaultCoun
     return run_faults(front, [kind] * tasks)
 
 
-@pytest.mark.gate
 @pytest.mark.fault("F6")
 def test_f6_what_no_single_test_shows_all_at_once(tmp_path: Path, record_property: Tell) -> None:
     kinds = ["black-hole", "slow-headers", "drip", "huge-body", "429:5", "usage-huge"]

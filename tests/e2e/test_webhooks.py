@@ -459,6 +459,7 @@ def test_c15_a_failed_task_is_told_as_free(receiver: Receiver, tmp_path: Path) -
         gateway.check()
 
 
+@pytest.mark.gate
 def test_kill_9_between_attempts_and_in_the_middle_of_one(receiver: Receiver, tmp_path: Path) -> None:
     """P9: whatever is killed, the webhook arrives, in four attempts at most."""
     env = {**ENV, "IMAGEGATE_WEBHOOK_TIMEOUT_S": "5", **trust_environment(tmp_path)}

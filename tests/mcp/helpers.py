@@ -40,6 +40,7 @@ class McpProgram(Program):
 
     def start(self) -> None:
         arguments = ["mcp", "--http", "--port", "0", *self._options]
+        shared_fork_server().preload("imagegate.mcp.server")
         self._launch(shared_fork_server().start(arguments, self._env))
         wait_until(lambda: self.url, what=lambda: "MCP listens: " + "\n".join(self.output))
 

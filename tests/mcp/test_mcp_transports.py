@@ -37,7 +37,7 @@ def server(gateway: Gateway) -> Iterator[McpProgram]:
 
 def post(server: McpProgram, **headers: str) -> httpx.Response:
     given = {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return httpx.post(server.url, json=INITIALIZE, headers=given, timeout=60, trust_env=False)
+    return httpx.post(server.url, json=INITIALIZE, headers=given, timeout=60, trust_env=False, verify=False)
 
 
 def test_http_listens_on_loopback_alone(server: McpProgram) -> None:
@@ -118,7 +118,7 @@ def test_a_place_that_cannot_be_listened_on_is_told_in_one_line(gateway: Gateway
     assert (done.returncode, done.stderr) == (1, refusal)
     done = gateway.run("mcp", "--http", "--host", "192.0.2.1", "--port", "0", check=False)
     assert done.returncode == 1
-    assert re.fullmatch(r"imagegate: cannot listen on 192\.0\.2\.1, port 0: .+\n", done.stderr)
+    assert re.fullmatch(r"imagegate: cannot listen on port 0 of 192\.0\.2\.1: .+\n", done.stderr)
 
 
 def test_without_the_sdk_the_command_says_what_to_install(gateway: Gateway) -> None:

@@ -45,7 +45,12 @@ def test_a_key_is_bought_once_under_fifty_repeats_at_once(simulator: Simulator) 
 
     def submit(_: int) -> str:
         answer = httpx.post(
-            f"{simulator.url}/task/v1/images/generations", json=body, headers=headers, timeout=60, trust_env=False
+            f"{simulator.url}/task/v1/images/generations",
+            json=body,
+            headers=headers,
+            timeout=60,
+            trust_env=False,
+            verify=False,
         )
         ticket: str = answer.json()["id"]
         return ticket
@@ -68,7 +73,7 @@ def test_scripts_are_used_up_in_order_and_by_protocol(simulator: Simulator) -> N
 @pytest.mark.parametrize("steps", [["no-such"], [{"fault": "429", "tims": 2}], {"fault": "429"}, ["429:soon"]])
 def test_a_script_that_makes_no_sense_is_refused_and_changes_nothing(simulator: Simulator, steps: object) -> None:
     simulator.script("503-json")
-    answer = httpx.put(f"{simulator.url}/control", json=steps, trust_env=False, timeout=60)
+    answer = httpx.put(f"{simulator.url}/control", json=steps, trust_env=False, verify=False, timeout=60)
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert len(simulator.control("GET", "/control")["left"]) == 1
@@ -83,7 +88,10 @@ def test_flags_strike_one_protocol_repeat_by_seed_and_can_be_quiet() -> None:
             task = {"prompt": "x", "size": "1024x1024", "quality": "low"}
             headers = {"Authorization": "Bearer any"}
             url = f"{simulator.url}/task/v1/images/generations"
-            assert httpx.post(url, json=task, headers=headers, trust_env=False, timeout=60).status_code == 200
+            assert (
+                httpx.post(url, json=task, headers=headers, trust_env=False, verify=False, timeout=60).status_code
+                == 200
+            )
         assert not [line for line in simulator.output if line.startswith("call-")]
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 429, 500}

@@ -267,6 +267,7 @@ def test_hook_4_a_host_is_parked_after_20_failures_and_freed_by_a_success(open_d
     asyncio.run(scenario())
 
 
+@pytest.mark.gate
 def test_hook_4_what_waits_an_hour_for_a_host_that_is_down_closes_unsent(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         clock = FakeClock()

@@ -123,6 +123,12 @@ async def _add_closed_account(db: Database) -> None:
     await db.write(acts.close_account, account_id, Actor(name="test", via="program"))
 
 
+# Every invariant is asked of PostgreSQL by the first test; that each finds its fault there, by `make stress`.
+ENGINES = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.gate)], indirect=True
+)
+
+
 def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
@@ -132,6 +138,7 @@ def test_all_hold_on_a_lively_database(open_database: OpenDatabase) -> None:
     asyncio.run(scenario())
 
 
+@ENGINES
 @pytest.mark.parametrize("invariant", FAULTS)
 def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -> None:
     async def scenario() -> None:
@@ -145,6 +152,7 @@ def test_a_planted_fault_is_found(open_database: OpenDatabase, invariant: str) -
     asyncio.run(scenario())
 
 
+@ENGINES
 @pytest.mark.parametrize(("invariant", "sql"), MORE_FAULTS)
 def test_a_further_planted_fault_is_found(open_database: OpenDatabase, invariant: str, sql: str) -> None:
     async def scenario() -> None:

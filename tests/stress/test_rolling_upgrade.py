@@ -68,7 +68,9 @@ class Load:
             thread.start()
 
     def _write(self) -> None:
-        with httpx.Client(headers={"Authorization": f"Bearer {self._key}"}, timeout=60, trust_env=False) as client:
+        with httpx.Client(
+            headers={"Authorization": f"Bearer {self._key}"}, timeout=60, trust_env=False, verify=False
+        ) as client:
             while not self._stop.is_set():
                 prompt = uuid.uuid4().hex
                 headers = {"Idempotency-Key": prompt}

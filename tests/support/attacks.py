@@ -179,7 +179,7 @@ def attack_through_proxy(proxy: str, data: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"tokens": 0, "keys": 0, "secrets": 0}
     secrets = [file.read_text().strip() for name in ("page-link", "demo-key") if (file := data / name).is_file()]
     secrets = [text.rpartition("=")[2] for text in secrets]
-    with httpx.Client(base_url=proxy, timeout=20, trust_env=False) as stranger:
+    with httpx.Client(base_url=proxy, timeout=20, trust_env=False, verify=False) as stranger:
         for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": proxy}, {}):
             answers = [
                 stranger.post("/web/session/token", headers=headers),

@@ -29,7 +29,7 @@ from typing import Any, Self, TextIO
 # test names one after the other.
 CRASH_FILE = "IMAGEGATE_TEST_CRASH"
 
-# The slow imports; the last four are otherwise loaded when a server starts.
+# The slow imports; those of the libraries are otherwise loaded when a server starts.
 _PRELOADED = (
     "imagegate.app",
     "imagegate.cli.check",
@@ -37,10 +37,17 @@ _PRELOADED = (
     "imagegate.cli.images",
     "imagegate.cli.serve",
     "imagegate.cli.worker",
-    "anyio._backends._asyncio",
     "imagegate.cli.simulate",
     "imagegate.simulator.serve",
     "tests.support.power_cut",
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "litestar._kwargs",
+    "litestar.exceptions.responses",
+    "litestar.middleware._internal.exceptions",
+    "litestar.middleware.allowed_hosts",
+    "litestar.middleware.csrf",
+    "litestar.middleware.response_cache",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.httptools_impl",
     "uvicorn.protocols.websockets.auto",
@@ -109,6 +116,10 @@ class ForkServer:
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
+    def preload(self, module: str) -> None:
+        """Import it before the next program starts, where only some tests need it."""
+        self.request({"import": module})
+
     def start(self, arguments: Sequence[str], env: Mapping[str, str]) -> ForkedProcess:
         """`imagegate` with these arguments; its stdout and stderr are one stream."""
         pipe = self._path()
@@ -151,10 +162,15 @@ def _serve() -> None:
     """Answer requests until stdin closes. A forked child exits from here too, after its `main`."""
     for name in _PRELOADED:
         importlib.import_module(name)
+    from imagegate.api.params import parameters_of
+    from imagegate.api.router import HANDLERS, OPENAI_HANDLERS
     from imagegate.concurrency import prepare_structs
     from imagegate.web.renderer import load_templates
 
     prepare_structs()
+    for handler in [*HANDLERS, *OPENAI_HANDLERS]:
+        if "operation" in handler.opt:
+            parameters_of(handler.fn)
     for name in load_templates().list_templates():
         load_templates().get_template(name)
     gc.collect()
@@ -163,6 +179,9 @@ def _serve() -> None:
         order = json.loads(line)
         if "poll" in order:
             _reply(_poll(order["poll"]))
+        elif "import" in order:
+            importlib.import_module(order["import"])
+            _reply(None)
         elif pid := os.fork():
             _reply(pid)
         else:

@@ -138,8 +138,9 @@ class Gateway(Program):
         return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, env=self.env, timeout=60)
 
     def new_key(self, account: str, amount: str = "1000", *more: str) -> str:
-        """A key of an account, which is created if absent. `amount` in credits."""
-        granted = self.run("keys", "create", "--account", account, "--credits", amount, "--json", *more)
+        """A key of an account, which is created if absent. `amount` in credits; nothing is granted for "0"."""
+        grant = ("--credits", amount) if amount != "0" else ()
+        granted = self.run("keys", "create", "--account", account, *grant, "--json", *more)
         key: str = json.loads(granted.stdout)["key"]
         return key
 

@@ -128,7 +128,7 @@ class S3Server:
         from obstore.store import S3Store
 
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(self.endpoint, timeout=5, trust_env=False).status_code != 403:
+            if httpx.get(self.endpoint, timeout=5, trust_env=False, verify=False).status_code != 403:
                 return False
             with contextlib.suppress(obstore.exceptions.BaseError):
                 options: ClientConfig = {"allow_http": True, "timeout": "5s"}

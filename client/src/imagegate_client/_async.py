@@ -420,7 +420,7 @@ class AsyncClient:
         """
         target = shared.find_target(base_url, api_key)
         self.base_url = target.base_url
-        self._requests = AsyncRequests(target, http_client or httpx2.AsyncClient(), max_retries)
+        self._requests = AsyncRequests(target, http_client or httpx2.AsyncClient(mounts=shared.DIRECT), max_retries)
         self.tasks = AsyncTasks(self._requests)
         self.files = AsyncFiles(self._requests)
         self.images = AsyncImages(self._requests, self.tasks, self.files)

@@ -40,6 +40,8 @@ UPLOAD_TIMEOUT_S = 120.0
 SILENCE_TIMEOUT_S = 45.0
 # Between two looks at a task: the gateway answers earlier when it has ended. With a callback for the progress, shorter.
 POLL_S, PROGRESS_POLL_S = 30, 1
+# A proxy of the environment has no way to this machine.
+DIRECT: dict[str, None] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
 DOWNLOAD_CHUNK_BYTES = 1 << 18
 _FILE_ID = re.compile(r"file_[0-9a-f]{16,64}")
 
@@ -110,6 +112,8 @@ def _reason(error: Exception) -> str:
         match cause:
             case httpx2.TimeoutException():
                 return "timed out"
+            case httpx2.RemoteProtocolError():
+                return "what came back is no answer in HTTP"
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not accepted: {cause.verify_message}"
             case ssl.SSLError():

@@ -418,7 +418,7 @@ class Client:
         """
         target = shared.find_target(base_url, api_key)
         self.base_url = target.base_url
-        self._requests = Requests(target, http_client or httpx2.Client(), max_retries)
+        self._requests = Requests(target, http_client or httpx2.Client(mounts=shared.DIRECT), max_retries)
         self.tasks = Tasks(self._requests)
         self.files = Files(self._requests)
         self.images = Images(self._requests, self.tasks, self.files)

@@ -28,7 +28,7 @@ class Webhooks:
         """The task of a webhook whose signature is right; WebhookVerificationError for any other.
 
         `body` must be the bytes as they came. `secret` is the account's (`GET /v1/webhooks/secret`). A message can come
-        twice: the header `webhook-id` is then the same.
+        twice: the header `webhook-id` is then the same. The task of a test webhook has `test`, and does not exist.
         """
         given = {name.lower(): value for name, value in headers.items()}
         message_id, timestamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")

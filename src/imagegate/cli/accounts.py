@@ -13,7 +13,7 @@ import msgspec
 from imagegate.cli.checked import checked, parse_cap, parse_expiry, parse_first_grant, parse_models
 from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, Exit
-from imagegate.cli.options import GatewayOptions, gateway_options, json_of, with_settings
+from imagegate.cli.options import GatewayOptions, gateway_options, json_of, task_id_argument, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
 from imagegate.domain.bounds import suggest
 from imagegate.domain.errors import AccountClosed
@@ -287,7 +287,7 @@ def grant(settings: Settings, account: str, text: str, as_json: bool) -> None:
 
 
 @credit.command("refund")
-@click.argument("task_id", metavar="TASK")
+@task_id_argument(required=True)
 @click.option("--reason", default="refunded by the operator", show_default=True, help="Recorded with the refund.")
 @json_of("task_id, amount, refunded_before")
 @with_settings

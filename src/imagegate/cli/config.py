@@ -9,12 +9,13 @@ from typing import Any
 import click
 import msgspec
 
-from imagegate.app import Configuration, check_places, read_configuration
+from imagegate.app import Configuration, read_configuration
 from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.cli.options import installation_options, json_option, storage_option
 from imagegate.domain.bounds import Problems
 from imagegate.domain.time import US_PER_SECOND, format_utc
+from imagegate.flows.places import check_places
 from imagegate.settings import RENAMED, Settings, examine_settings
 from imagegate.store.dialect import wall_clock
 from imagegate.upstreams.plan import UpstreamPlan

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import socket
-from typing import TextIO
+from collections.abc import Iterator
 
 from imagegate.cli.exit_codes import FAILED, Exit, cannot_listen
+from imagegate.flows.places import make_folders
+from imagegate.security.private_files import keep_from_others
 from imagegate.settings import Settings
 
 _MAX_PORT_ATTEMPTS, _MAX_PORT = 20, 65535
 
 
-def lock_data_dir(settings: Settings) -> TextIO:
+@contextlib.contextmanager
+def lock_data_dir(settings: Settings) -> Iterator[None]:
     """One serving process per data folder: of two, each would take the tasks of the other for lost.
 
-    The kernel releases the lock when the file is closed or the process ends, however it ends.
+    The kernel releases the lock when the file is closed or the process ends, however it ends. A folder that was made
+    for a start which failed before it wrote anything is taken away again.
     """
     data = settings.data_dir
+    missing = [one for one in (data, *data.parents) if not one.exists()]
     try:
+        make_folders(settings)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_from_others(data)
         handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         reason = "it is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
         raise Exit(
             FAILED, f"imagegate: cannot use the data folder {data}: {reason}; choose another with --data"
         ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise Exit(
-            FAILED, f"imagegate: another gateway or worker is already serving from {data}; choose another with --data"
-        ) from None
-    return os.fdopen(handle)
+    with os.fdopen(handle):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Exit(
+                FAILED,
+                f"imagegate: another gateway or worker is already serving from {data}; choose another with --data",
+            ) from None
+        try:
+            yield
+        except BaseException:
+            if missing and [one.name for one in data.iterdir()] == ["lock"]:
+                (data / "lock").unlink()
+                for folder in missing:
+                    folder.rmdir()
+            raise
 
 
 def listen(settings: Settings, *, fixed: bool) -> socket.socket:

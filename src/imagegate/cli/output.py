@@ -33,6 +33,10 @@ def suffixes_of(name: str) -> str:
 
 def check_writable(output: Path | None) -> None:
     """A file, or a folder for files that are named after the task."""
+    if output == Path("-"):
+        raise Exit(USAGE, "imagegate: -o is '-': must be a file or a folder; nothing was bought")
+    if output is not None and output.exists() and not output.is_file() and os.access(output, os.W_OK):
+        return  # a pipe or a device is written as it is
     folder = _folder(output)
     if not folder.is_dir():
         raise Exit(USAGE, f"imagegate: -o is {output}: there is no folder {folder}; nothing was bought")

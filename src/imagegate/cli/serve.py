@@ -39,6 +39,7 @@ from imagegate.cli.options import installation_options, options_of_installation,
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
+from imagegate.flows.places import check_places
 from imagegate.logging import configure_logging, log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import write_private_file
@@ -77,6 +78,7 @@ def serve(
     settings = read_settings(config, data, storage, host=host, port=port, egress_allow=egress_allow or None)
     if no_workers:
         settings = msgspec.structs.replace(settings, work=msgspec.structs.replace(settings.work, workers=0))
+    check_places(settings)
     configuration = read_configuration(settings)  # before anything is made on disk
     configure_process_log(settings, configuration)
     # A port of the environment is one that somebody asked for, too; what Kubernetes puts there is no number.

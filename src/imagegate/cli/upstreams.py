@@ -101,8 +101,7 @@ def test_upstream(settings: Settings, name: str, model: str | None, as_json: boo
             one for one in registry.route_table.routes.values() if one.upstream == name and model in (None, one.model)
         ]
         if not routes:
-            known = ", ".join(registry.route_table.upstreams) or "none"
-            raise Exit(USAGE, f"imagegate: no route uses an upstream {name!r} (upstreams: {known})")
+            raise Exit(USAGE, f"imagegate: {_describe_missing(registry, name, model)}")
         asyncio.run(_test_route(catalog, registry, routes[0], _silent if as_json else click.echo, as_json=as_json))
 
 
@@ -122,6 +121,13 @@ def reset_upstream(settings: Settings, name: str, as_json: bool) -> None:
             known = ", ".join([*registry.route_table.upstreams, *registry.route_table.routes]) or "none"
             raise Exit(USAGE, f"imagegate: no route or upstream is called {name!r} (known: {known})")
     click.echo(json.dumps({"name": name, "reset": True}) if as_json else f"{name} was reset")
+
+
+def _describe_missing(registry: UpstreamRegistry, name: str, model: str | None) -> str:
+    models = sorted({one.model for one in registry.route_table.routes.values() if one.upstream == name})
+    if models and model is not None:
+        return f"--model is {model!r}: must be a model that a route leads to {name}: {', '.join(models)}"
+    return f"no route uses an upstream {name!r} (upstreams: {', '.join(registry.route_table.upstreams) or 'none'})"
 
 
 @contextlib.contextmanager

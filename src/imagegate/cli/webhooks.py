@@ -18,7 +18,8 @@ import click
 
 from imagegate.cli.client import open_client
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, cannot_listen
-from imagegate.cli.options import GatewayOptions, gateway_options
+from imagegate.cli.options import GatewayOptions, gateway_options, options_exit_with_usage
+from imagegate.settings import read_option
 from imagegate_client import APIError, Client, Webhooks, WebhookVerificationError
 
 _SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{43}=")
@@ -35,22 +36,20 @@ def webhooks() -> None:
 @webhooks.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port",
-    default=9300,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 takes a free one.",
+    "--port", default="9300", metavar="PORT", show_default=True, help="The port to listen on; 0 takes a free one."
 )
 @click.option("--secret", metavar="whsec_…", help="The signing secret (default: that of the key's account).")
 @gateway_options
-def listen(gateway: GatewayOptions, host: str, port: int, secret: str | None) -> None:
+def listen(gateway: GatewayOptions, host: str, port: str, secret: str | None) -> None:
     """Print webhooks as they come, one line each, and whether their signature is right; --json prints their bodies."""
     if secret is not None and not _SECRET.fullmatch(secret):
         raise Exit(
             USAGE, "imagegate: --secret must be whsec_ and 32 bytes in base64, as GET /v1/webhooks/secret shows it"
         )
+    with options_exit_with_usage():
+        address = read_option("host", host), read_option("port", port)
     say = functools.partial(click.echo, err=gateway.as_json)
-    with _bind(host, port) as receiver:
+    with _bind(*address) as receiver:
         if secret is None:
             with open_client(gateway) as client:
                 secret = client.request("GET", "/v1/webhooks/secret", max_retries=0)["secret"]

@@ -25,6 +25,7 @@ from imagegate.cli.serve import (
     relax_collector,
     serve_app,
 )
+from imagegate.flows.places import check_places
 from imagegate.runtime import Runtime
 from imagegate.security.origins import listen_url
 from imagegate.settings import Settings, read_option
@@ -44,6 +45,7 @@ def worker(host: str | None, port: str | None, data: str | None, config: Path | 
             "imagegate: a worker shares its database with gateways, which SQLite cannot do: set `database` to a"
             " postgresql:// URL. With SQLite `imagegate serve` carries out the tasks itself",
         )
+    check_places(settings)
     configuration = read_configuration(settings)
     configure_process_log(settings, configuration)
     with contextlib.ExitStack() as held:

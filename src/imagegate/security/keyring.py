@@ -125,7 +125,7 @@ def open_keyring(data: Path, env: Mapping[str, str] = os.environ, *, create: boo
 
     `create` False: a missing file is an error too, because something depends on the secret that was in it.
     """
-    given, source = read_variable(ENV_VARIABLE, env), ENV_VARIABLE
+    given, source = read_variable(ENV_VARIABLE, env), ENV_VARIABLE if ENV_VARIABLE in env else FILE_VARIABLE
     if given is None:
         source = str(data / "secret")
         given = _load_or_create(data / "secret", create=create)
@@ -180,7 +180,9 @@ def _parse_secret(given: str, source: str) -> Keyring:
     if not given.isprintable():
         raise SecretError(f"{source} has characters that cannot be printed: it is not what was written there")
     if len(given) < _MIN_SECRET_CHARS:
-        raise SecretError(f"the secret has fewer than {_MIN_SECRET_CHARS} characters; {HOW_TO_MAKE_ONE}")
+        raise SecretError(
+            f"{source} has {len(given)} characters: must be at least {_MIN_SECRET_CHARS}; {HOW_TO_MAKE_ONE}"
+        )
     return Keyring(root)
 
 

@@ -21,6 +21,8 @@ def keep_from_others(path: Path) -> None:
         return
     if not found.st_mode & stat.S_IRWXO:
         return
+    if found.st_mode & stat.S_ISVTX and {one.name for one in path.iterdir()} - {"lock"}:  # /tmp, and no new tmpfs
+        raise NotPrivate(f"{path} is shared by all users of this machine; use a folder of its own for the data")
     if found.st_uid == os.geteuid():
         try:
             path.chmod(stat.S_IMODE(found.st_mode) & ~stat.S_IRWXO)

@@ -23,3 +23,5 @@ def read_variable(name: str, env: Mapping[str, str] = os.environ) -> str | None:
         return Path(file).read_text("utf-8").strip()
     except UnicodeDecodeError:
         raise OSError(errno.EINVAL, f"{name}_FILE names a file that is not text", file) from None
+    except OSError as error:
+        raise OSError(error.errno, f"{name}_FILE names a file that cannot be read ({error.strerror})", file) from None

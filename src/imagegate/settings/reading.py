@@ -123,8 +123,7 @@ def _given(field: str, options: Mapping[str, Any], env: Mapping[str, str]) -> _G
         try:
             value = read_variable(variable, env)
         except OSError as error:
-            problem = f"{variable}_FILE is {show(error.filename)}: it cannot be read: {error.strerror}"
-            raise ConfigurationError(problem) from None
+            raise ConfigurationError(f"{error.strerror}: {error.filename}") from None
         if value is not None:
             return _Given(variable if variable in env else f"{env[f'{variable}_FILE']} ({variable}_FILE)", value)
     return None

@@ -32,7 +32,7 @@ from imagegate.store.dialect import (
     first_line,
 )
 from imagegate.store.notifications import Notifications
-from imagegate.store.postgres import PostgresEngine
+from imagegate.store.postgres import PostgresEngine, check_conninfo
 from imagegate.store.readers import Readers
 from imagegate.store.sqlite import SqliteEngine
 from imagegate.store.transaction import LOCKING_ACCOUNTS, Tx
@@ -73,7 +73,16 @@ def create_engine(url: str, clock: Clock | None = None) -> Engine:
     """Return the engine of `postgresql://…` or of the path of a SQLite file."""
     if is_shared_url(url):
         return PostgresEngine(url, clock)
+    check_database_url(url)
     return SqliteEngine(Path(url), clock)
+
+
+def check_database_url(url: str) -> None:
+    """DatabaseUnusable for what can be no database; nobody is asked, and nothing opened."""
+    if is_shared_url(url):
+        check_conninfo(url)
+    elif Path(url).is_dir():
+        raise DatabaseUnusable(f"database is {url!r}: must be the path of a file, and this is a folder")
 
 
 def open_notifications(url: str) -> Notifications | None:

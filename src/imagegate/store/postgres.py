@@ -165,6 +165,22 @@ def _fetch(cursor: psycopg.Cursor[Row]) -> tuple[int, list[Row]]:
     return cursor.rowcount, rows
 
 
+def check_conninfo(url: str) -> None:
+    """DatabaseUnusable where the driver cannot read the URL."""
+    import psycopg
+    from psycopg import conninfo
+
+    try:
+        conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        raise _not_a_url() from None
+
+
+def _not_a_url() -> DatabaseUnusable:
+    """The driver quotes the URL, and the password with it."""
+    return DatabaseUnusable("the setting database is not a URL that PostgreSQL accepts")
+
+
 class PostgresEngine:
     """The server at `url`; DatabaseUnusable where it is too old or could lose an acknowledged task."""
 
@@ -204,8 +220,7 @@ class PostgresEngine:
                 raise DatabaseUnusable(f"PostgreSQL does not take the settings of a connection. {_POOLER}") from None
             raise DatabaseError(f"PostgreSQL does not answer: {first_line(error)}", is_retryable=True) from error
         except psycopg.Error:
-            # The driver quotes the URL, and the password with it.
-            raise DatabaseUnusable("the setting database is not a URL that PostgreSQL accepts") from None
+            raise _not_a_url() from None
 
     def translate_error(self, error: Exception) -> DatabaseError | None:
         import psycopg

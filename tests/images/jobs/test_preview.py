@@ -34,6 +34,7 @@ def test_the_longer_edge_fits_and_nothing_is_enlarged(
         assert image.has_transparency_data == (mode == "RGBA")
 
 
+@pytest.mark.gate
 def test_what_does_not_compress_becomes_smaller_until_it_fits(tmp_path: Path) -> None:
     noise = Image.effect_noise((1600, 1600), 200).convert("RGB")
     done, target = shrunk(noise, tmp_path, 1568, 60_000)

@@ -97,6 +97,7 @@ def test_what_is_not_offered_is_refused(tmp_path: Path, order: dict[str, Any], w
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.gate
 def test_the_limits_hold(tmp_path: Path) -> None:
     Image.new("1", (8001, 8001)).save(tmp_path / "large.png")
     with pytest.raises(JobFailed, match="8001x8001 is too large to decode"):

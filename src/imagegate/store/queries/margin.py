@@ -26,10 +26,8 @@ _SPENT_BY_ROUTE = f"""SELECT a.route AS name, e.account, e.kind, CAST(SUM(e.amou
 _EARNED_BY_ROUTE = f"""SELECT name, account, kind,
         CAST(SUM(amount * upto / whole - amount * (upto - images) / whole) AS BIGINT) AS amount
     FROM (SELECT a.route AS name, e.account, e.kind, e.amount, a.images,
-            (SELECT CAST(SUM(o.images) AS BIGINT) FROM attempts o WHERE o.task_id = a.task_id
-                AND o.outcome = 'produced' AND o.id <= a.id) AS upto,
-            (SELECT CAST(SUM(o.images) AS BIGINT) FROM attempts o WHERE o.task_id = a.task_id
-                AND o.outcome = 'produced') AS whole
+            CAST(SUM(a.images) OVER (PARTITION BY e.id ORDER BY a.id) AS BIGINT) AS upto,
+            CAST(SUM(a.images) OVER (PARTITION BY e.id) AS BIGINT) AS whole
         FROM entries e JOIN attempts a ON a.task_id = e.task_id AND a.outcome = 'produced' AND a.images > 0
         WHERE e.account IN ('{SYS_REVENUE}', '{SYS_OVERRUN}') AND {_IN_RANGE}) AS shares
     GROUP BY 1, 2, 3"""
