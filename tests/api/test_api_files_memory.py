@@ -79,7 +79,7 @@ def _by_url(client: httpx.Client, file: Path, shelf: FileServer) -> httpx.Respon
     return client.post(URL, json={"file_url": shelf.serve("/large.png", send_bytes(file.read_bytes()))})
 
 
-@pytest.mark.parametrize("way", [_as_base64, _as_form, _by_url])
+@pytest.mark.parametrize("way", [pytest.param(_as_base64, marks=pytest.mark.gate), _as_form, _by_url])
 def test_p20_a_50_mb_upload_stays_out_of_memory(
     gateway: Gateway, file: Path, shelf: FileServer, way: Callable[[httpx.Client, Path, FileServer], httpx.Response]
 ) -> None:

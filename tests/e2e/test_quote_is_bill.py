@@ -17,7 +17,6 @@ from PIL import Image
 from imagegate.families.sizes import RATIOS, parse_pixels
 from tests.support.gateway import Gateway
 
-REQUESTS = 10
 PIXELS = ("1024x640", "832x800", "1280x512", "1600x544")
 
 
@@ -68,12 +67,13 @@ def _some_request(dice: random.Random, reference_url: str) -> dict[str, Any]:
     }
 
 
-def test_p1_the_quote_is_the_bill(served: Gateway, reference_url: str) -> None:
+@pytest.mark.parametrize("requests", [4, pytest.param(30, marks=pytest.mark.gate)])
+def test_p1_the_quote_is_the_bill(served: Gateway, reference_url: str, requests: int) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     with served.client() as client:
-        for _ in range(REQUESTS):
+        for _ in range(requests):
             body = _some_request(dice, reference_url)
             quote = client.post("/v1/images/quotes", json=body).json()
             task = client.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).json()

@@ -14,6 +14,7 @@ from imagegate.images.jobs.transcode import TranscodeRequest
 from tests.images.jobs.helpers import run_job
 
 TYPES: dict[str, MediaType] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
+SAMPLE = [("png", "webp"), ("jpg", "png"), ("webp", "jpg")]  # each once from and once to
 SIZE = (640, 400)
 
 
@@ -26,8 +27,10 @@ def soft(mode: str = "RGB") -> Image.Image:
     return Image.merge("RGB", [Image.linear_gradient("L").resize(SIZE).rotate(180 * n) for n in range(3)]).convert(mode)
 
 
-@pytest.mark.parametrize("into", TYPES)
-@pytest.mark.parametrize("of", TYPES)
+@pytest.mark.parametrize(
+    ("of", "into"),
+    [pytest.param(of, into, marks=() if (of, into) in SAMPLE else pytest.mark.gate) for of in TYPES for into in TYPES],
+)
 def test_each_type_becomes_each_other(tmp_path: Path, of: str, into: str) -> None:
     source, target = tmp_path / f"in.{of}", tmp_path / f"out.{into}"
     soft().save(source, quality=95)
