@@ -18,8 +18,10 @@ T = TypeVar("T")
 
 
 def run_on_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run `work` on the database of the installation; a gateway may be running on it. Acts are logged to stderr."""
-    configure_logging(settings.server.log_level, settings.server.log_format)
+    """Run `work` on the database of the installation; a gateway may be running on it."""
+    # Whoever types a command is told by its output; what was done stands in the audit log of the database.
+    level = settings.server.log_level
+    configure_logging("warning" if level.lower() in ("debug", "info") else level, settings.server.log_format)
 
     async def run() -> T:
         database = open_existing_database(settings)
