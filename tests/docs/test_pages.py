@@ -33,20 +33,16 @@ from tests.docs.terminal import Terminal
 from tests.support.gateway import free_port
 from tests.support.simulator import Simulator
 
-# Pages whose reader has a gateway already, started in the same folder, as they say at their beginning.
-SERVED = {
-    "client/README.md",
-    "docs/clients.md",
-    "docs/guide.md",
-    "docs/operator.md",
-    "docs/errors.md",
-    "docs/troubleshooting.md",
-}
+# Pages whose reader has a gateway already, started in the same folder. The first four change nothing that others look
+# at: they share one.
+SHARED = ("client/README.md", "docs/clients.md", "docs/errors.md", "docs/troubleshooting.md")
+SERVED = {*SHARED, "docs/guide.md", "docs/operator.md"}
 # What the reader writes there.
 YOURS = {"sk-…": "a-key", "API_KEY=imk_live_…": "API_KEY=$(cat data/demo-key)", "AZURE_EU_KEY=…": "AZURE_EU_KEY=a-key"}
 _PATIENCE_S = 20.0
 PORTS = ("8000", "9100", "9300", "8765")
 RUN = [page for page in pages() if any(kind(block) == "run" for block in blocks(page))]
+READ = [SHARED, *((page,) for page in RUN if page not in SHARED)]
 _ENV = {
     "IMAGEGATE_LOG_LEVEL": "warning",
     "IMAGEGATE_THUMBNAIL_DAYS": "0",
@@ -135,20 +131,20 @@ def vendor() -> Any:
         yield simulator
 
 
-@pytest.mark.parametrize("page", RUN)
-def test_a_page_works_as_it_is_read(page: str, tmp_path: Path, vendor: Simulator) -> None:
+@pytest.mark.parametrize("together", READ, ids=lambda pages: pages[0])
+def test_a_page_works_as_it_is_read(together: tuple[str, ...], tmp_path: Path, vendor: Simulator) -> None:
     folder = tmp_path / "imagegate"
     folder.mkdir()
     ports = {port: str(free_port()) for port in PORTS}
     env = {**_ENV, "IMAGEGATE_PORT": ports["8000"], "OPENAI_BASE_URL": f"{vendor.url}/v1"}
     with Terminal(folder, env) as terminal:
-        reader = _Reader(page, terminal, {**ports, **_vendors(vendor)})
-        if page in SERVED:
+        reader = _Reader(terminal, {**ports, **_vendors(vendor)})
+        if together[0] in SERVED:
             terminal.run("imagegate serve")
-        for block in blocks(page):
+        for block in (block for page in together for block in blocks(page)):
             reader.read(block)
-        if page in _CHECKS:
-            _CHECKS[page](folder)
+        if together[0] in _CHECKS:
+            _CHECKS[together[0]](folder)
 
 
 def _vendors(vendor: Simulator) -> dict[str, str]:
@@ -159,8 +155,8 @@ def _vendors(vendor: Simulator) -> dict[str, str]:
 class _Reader:
     """Somebody who reads a page and does what it says, with ports that are free here."""
 
-    def __init__(self, page: str, terminal: Terminal, places: dict[str, str]) -> None:
-        self._page, self._terminal, self._places, self._printed = page, terminal, places, ""
+    def __init__(self, terminal: Terminal, places: dict[str, str]) -> None:
+        self._terminal, self._places, self._printed = terminal, places, ""
 
     def read(self, block: Block) -> None:
         match kind(block):
