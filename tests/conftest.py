@@ -11,11 +11,13 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import trustme
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from imagegate.store.database import Database, create_engine
 from imagegate.store.dialect import Clock
@@ -74,6 +76,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
 
     items.sort(key=rank)
+
+
+class FewBrowsers(LoadFileScheduling):  # type: ignore[misc]  # untyped
+    """The files of page tests go to two workers: each starts a browser, which takes longer than most of these tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return ("web, first half" if file < "tests/web/test_p" else "web") if file.startswith("tests/web/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return FewBrowsers(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
