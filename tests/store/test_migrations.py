@@ -178,7 +178,7 @@ def test_the_small_database_of_each_version_goes_on(version: str, tmp_path: Path
     file = tmp_path / "imagegate.db"
     with contextlib.closing(sqlite3.connect(file)) as old:
         old.executescript((VERSIONS / f"{version}.sql").read_text())
-        (now,) = old.execute("SELECT MAX(created) FROM tasks").fetchone()
+        (now,) = old.execute("SELECT MAX(created) + 1000000 FROM tasks").fetchone()
         states = dict(old.execute("SELECT id, state FROM tasks"))
     db = Database(create_engine(str(file), lambda: now))
     db.migrate()
