@@ -132,7 +132,7 @@ def test_a_model_that_does_not_exist_is_answered_with_near_names(gateway: Gatewa
     for command in (("quote", "x", "--model", "gpt-imge-2"), ("models", "gpt-imge-2")):
         done = gateway.run(*command, check=False)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert "'gpt-imge-2' does not exist; did you mean gpt-image-2 or " in done.stderr
+        assert "'gpt-imge-2' does not exist; did you mean 'gpt-image-2'?" in done.stderr
         assert "imagegate models lists" in done.stderr
 
 

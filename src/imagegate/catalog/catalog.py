@@ -10,9 +10,10 @@ from types import MappingProxyType
 import msgspec
 
 from imagegate.catalog.schema import Alias, Model, ModelPrice, OpenAIName, PriceBlock, TokenRates
-from imagegate.domain.bounds import ConfigurationError, suggest
+from imagegate.domain.bounds import ConfigurationError
 from imagegate.domain.money import format_decimal, parse_decimal
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
+from imagegate.domain.texts import suggest
 from imagegate.domain.time import US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND, format_minute
 
 

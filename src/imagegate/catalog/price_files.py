@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 from imagegate.catalog.catalog import CatalogError, nanos_per_million
 from imagegate.catalog.schema import Model, ModelPrice, PriceBlock, TokenRates
 from imagegate.domain.money import format_decimal, parse_decimal
+from imagegate.domain.texts import suggest
 from imagegate.domain.time import format_minute
 
 _FIELDS = ("version", "effective_from", "extends", "factor", "price")
@@ -239,23 +239,16 @@ def _required(place: str, table: Mapping[str, Any], field: str, allowed: str) ->
 def _refuse_unknown(place: str, table: Mapping[str, Any], allowed: Collection[str]) -> None:
     for field in table:
         if field not in allowed:
-            raise CatalogError(f"{place} has no field {_shown(field)}; {_suggest(field, allowed)}")
+            raise CatalogError(f"{place} has no field {_shown(field)}{_hint(field, allowed)}")
 
 
 def _one_of(value: object, allowed: Collection[str]) -> str:
-    close = _closest(str(value), allowed)
-    return f"a model of the catalog; did you mean {close!r}?" if close else f"one of {', '.join(allowed)}"
+    close = suggest(str(value), allowed)
+    return f"a model of the catalog{close}" if close else f"one of {', '.join(allowed)}"
 
 
-def _suggest(field: str, allowed: Collection[str]) -> str:
-    close = _closest(field, allowed)
-    return f"did you mean {close!r}?" if close else f"it may have {', '.join(allowed)}"
-
-
-def _closest(word: str, allowed: Collection[str]) -> str | None:
-    by_lower = {one.lower(): one for one in allowed}
-    close = difflib.get_close_matches(word.lower(), by_lower, 1)
-    return by_lower[close[0]] if close else None
+def _hint(field: str, allowed: Collection[str]) -> str:
+    return suggest(field, allowed) or f"; it may have {', '.join(allowed)}"
 
 
 def _refusal(place: str, value: object, allowed: str) -> CatalogError:

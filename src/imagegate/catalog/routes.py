@@ -22,11 +22,11 @@ from imagegate.domain.bounds import (
     matching,
     parsed_by,
     read_table,
-    suggest,
     whole,
 )
 from imagegate.domain.money import parse_usd
 from imagegate.domain.prices import CallPrice, Price, TokenPrice
+from imagegate.domain.texts import suggest
 
 Protocol = Literal["openai", "task_api", "fal", "replicate", "embedded"]
 OnUnknown = Literal["wait", "retry", "fail"]

@@ -8,7 +8,6 @@ HTTP.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 
@@ -16,6 +15,7 @@ import click
 
 from imagegate import __version__
 from imagegate.cli.exit_codes import DONE, FAILED, INTERRUPTED, UNREACHABLE, USAGE, Exit, describe_failure
+from imagegate.domain.texts import nearest
 
 _COMMANDS = {
     "serve": "serve:serve",
@@ -138,7 +138,7 @@ def _describe_usage(error: click.UsageError) -> str:
             message = f"{name}: {error.message.rstrip('.')}"
         case click.NoSuchCommand() if context is not None and isinstance(context.command, click.Group):
             known = context.command.list_commands(context)
-            near = difflib.get_close_matches(error.command_name, known)
+            near = nearest(error.command_name, known, 3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"commands: {', '.join(known)}"
             message = f"there is no command {error.command_name!r} ({hint})"
     help_command = f"; see {context.command_path} --help" if context is not None else ""

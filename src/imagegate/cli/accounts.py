@@ -15,7 +15,6 @@ from imagegate.cli.database import run_on_database
 from imagegate.cli.exit_codes import FAILED, Exit
 from imagegate.cli.options import GatewayOptions, gateway_options, json_of, task_id_argument, with_settings
 from imagegate.domain.accounts import CUSTOMER_SCOPES, Account, ApiKey, NewKey, Scope
-from imagegate.domain.bounds import suggest
 from imagegate.domain.errors import AccountClosed
 from imagegate.domain.money import (
     format_credits,
@@ -25,6 +24,7 @@ from imagegate.domain.money import (
     format_usd_for_people,
     to_money,
 )
+from imagegate.domain.texts import suggest
 from imagegate.domain.time import format_utc
 from imagegate.flows import fields
 from imagegate.flows.accounts import create_key, grant_credits, open_account

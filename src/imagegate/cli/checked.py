@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,6 +10,7 @@ from imagegate.app import load_configured_catalog
 from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.money import Nanos
+from imagegate.domain.texts import nearest
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows import fields
 from imagegate.settings import Settings
@@ -65,7 +65,7 @@ def parse_models(settings: Settings, names: tuple[str, ...]) -> tuple[str, ...] 
         return None
     catalog = load_configured_catalog(settings)
     for name in names:
-        near = difflib.get_close_matches(name, catalog.names(), cutoff=0.5)
+        near = nearest(name, catalog.names(), 3)
         hint = f"must be a model, such as {', '.join(near or catalog.names())}"
         try:
             fields.check_models("--model", [name], catalog)

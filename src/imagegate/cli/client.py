@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from imagegate.cli.exit_codes import FAILED, UNREACHABLE, USAGE, Exit, exit_code_for
 from imagegate.cli.options import KEY_VARIABLE, GatewayOptions, check_url
 from imagegate.domain.money import format_for_people
+from imagegate.domain.texts import suggest
 from imagegate_client import (
     APIError,
     AuthenticationError,
@@ -109,8 +109,7 @@ def _suggest_model(error: APIError, client: Client) -> str:
     except ImagegateError:
         return ""
     _, _, asked = error.message.partition("'")
-    near = difflib.get_close_matches(asked.partition("'")[0], names, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    return suggest(asked.partition("'")[0], names)
 
 
 def find_gateway(gateway: GatewayOptions, *, needs_key: bool = True) -> Target:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
+
+from imagegate.domain.texts import suggest
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -171,12 +172,6 @@ def show(value: Any, bounds: Bounds | None = None) -> str:
         value = _PARAMETERS_RE.sub(r"\1…", _CREDENTIALS_RE.sub("…", value))
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…"
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'port'?`, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 @functools.cache

@@ -1,8 +1,10 @@
-"""Texts that people write and read: names, and reasons."""
+"""Texts that people write and read: names, reasons, and what may have been meant by a misspelt name."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 MAX_NAME, MAX_REASON = 100, 500
 # One character that is neither white space nor U+0000, which PostgreSQL refuses, and none of the latter anywhere.
@@ -27,3 +29,14 @@ def reason_rule() -> str:
 
 def name_rule() -> str:
     return f"must be 1 to {MAX_NAME} characters, not only white space and without control characters"
+
+
+def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
+    """The names that are spelled most like the word, whatever their case; at most `count`."""
+    by_lower = {name.lower(): name for name in known}
+    return [by_lower[lower] for lower in difflib.get_close_matches(word.lower(), by_lower, count)]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'port'?`, or nothing."""
+    return "".join(f"; did you mean {name!r}?" for name in nearest(word, known))

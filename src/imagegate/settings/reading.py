@@ -23,9 +23,9 @@ from imagegate.domain.bounds import (
     read_table,
     read_value,
     show,
-    suggest,
 )
 from imagegate.domain.money import MAX_NANOS, NANOS_PER_USD
+from imagegate.domain.texts import suggest
 from imagegate.security.variables import read_variable
 from imagegate.settings.groups import ENV_PREFIX, GROUPS, RENAMED, Settings, SettingsError
 
