@@ -51,7 +51,11 @@ def _found(result: T | None) -> T:
 
 async def cancel_unsent(runtime: Runtime) -> None:
     """End the tasks of closed accounts for which nothing is being bought."""
-    while found := await runtime.db.read(list_unsent_tasks, _CANCELLED_TOGETHER):
+    tried: set[str] = set()  # whatever could not be ended is left to the next look
+    while found := [
+        task for task in await runtime.db.read(list_unsent_tasks, _CANCELLED_TOGETHER) if task.id not in tried
+    ]:
+        tried.update(task.id for task in found)
         await asyncio.gather(*(_cancel(runtime, task) for task in found))
 
 
