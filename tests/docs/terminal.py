@@ -59,6 +59,14 @@ for word in words[1:]:
     if name not in known or extra not in [None, *known[name]]:
         sys.exit("there is no " + word)
 """
+# The real jq, from its wheel: not every machine has the program.
+_JQ = """#!{python} -I
+import json, sys, jq
+words = [word for word in sys.argv[1:] if word != "-r"]
+text = open(words[1]).read() if words[1:] else sys.stdin.read()
+for value in jq.compile(words[0]).input_text(text):
+    print(value if "-r" in sys.argv and isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+"""
 _KNOWN = {"imagegate": ["mcp", "s3", "otel"], "imagegate-client": []}
 _SERVER = re.compile(
     r"^(?:[A-Z_]+=\S+ )*(make run"
@@ -178,6 +186,7 @@ class Terminal:
             "pip": _INSTALLER.format(python=python, known=_KNOWN),
             "uvx": _INSTALLER.format(python=python, known=_KNOWN),
             "uv": "",
+            "jq": _JQ.format(python=sys.executable),
             "activate": f"PATH={programs}:$PATH\n",
         }
         for name, text in texts.items():
