@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ SLOW_FOLDERS = ("web", "e2e", "api")
 def pytest_configure(config: pytest.Config) -> None:
     """Without the machine's certificate authorities: reading them takes longer than a request, and every client of
     the tests and every program that they start would. Where TLS is tested its authority is named."""
+    # Where the tests run in the background of a shell, Ctrl-C is ignored by them and by all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         file = Path(tempfile.mkdtemp(prefix="imagegate-ca-")) / "ca.pem"
         trustme.CA(key_type=trustme.KeyType.ECDSA).cert_pem.write_to_path(str(file))
