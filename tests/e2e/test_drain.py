@@ -209,7 +209,7 @@ def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> Non
     print(f"seed {seed}")
     moments = random.Random(seed)
     rounds, each = 2, 2
-    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2"}) as gateway:
+    with Gateway(tmp_path, env={"IMAGEGATE_WORKERS": "2", "IMAGEGATE_SWEEP_S": "1"}) as gateway:
         key = gateway.new_key("customer")
         for _ in range(rounds):
             with gateway.client(key) as client:
@@ -226,4 +226,6 @@ def test_tsk_9_sigkill_in_the_middle_of_the_drain_is_safe(tmp_path: Path) -> Non
             wait_for(client, "completed", rounds * each)
             assert parse_response(client.get("/v1/credits"))["data"]["user"]["reserved_credits"] == 0
         gateway.check()
+        # What a killed process had begun to write is swept.
+        wait_until(lambda: not list((tmp_path / "spool").glob("att_*")), END_S)
     assert [one.name for one in (tmp_path / "spool").iterdir()] == ["folder-id"]

@@ -16,12 +16,13 @@ import pytest
 from tests.api.helpers import CREATE
 from tests.e2e.helpers import read_rows, submit_until_acknowledged, wait_for_tasks
 from tests.support.gateway import Gateway
+from tests.support.program import wait_until
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 
 TASKS, KILLS = 200, 10
 BODY = {"prompt": "a logo", "size": "1024x640", "quality": "low", "output_format": "jpeg"}
-ENV = {"IMAGEGATE_WORKERS": "4"}
+ENV = {"IMAGEGATE_WORKERS": "4", "IMAGEGATE_SWEEP_S": "1"}
 
 
 @pytest.mark.gate
@@ -63,6 +64,7 @@ def test_kill_9_at_ten_moments_under_200_tasks(tmp_path: Path) -> None:
         assert left["reserved_credits"] == 0
         one = next(task for task in tasks if task["status"] == "completed")["usage"]["credits_used"]
         assert abs(left["used_credits"] - charged * one) < 1e-5
+        _wait_for_the_sweep(tmp_path)
     assert _leftovers(tmp_path) == []
 
 
@@ -102,6 +104,11 @@ def _links_open(served: Gateway, tasks: list[dict[str, Any]]) -> None:
             answer = httpx.get(f"{served.url}/files/{path}", timeout=60)
             assert answer.status_code == 200
             assert answer.content[:3] == b"\xff\xd8\xff"
+
+
+def _wait_for_the_sweep(data: Path) -> None:
+    """It deletes what a killed process had begun to write."""
+    wait_until(lambda: not list((data / "spool").glob("att_*")))
 
 
 def _leftovers(data: Path) -> list[str]:
