@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
     Exit codes:
       0    done
       1    failed
-      2    wrong input: an option, a file, a setting or a request
+      2    wrong input: an option, a file or a request
       3    refused for its content
       4    not enough credits
       5    no gateway responds
