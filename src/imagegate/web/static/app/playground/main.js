@@ -6,7 +6,6 @@ import { account } from "../store.js";
 import { Runs } from "./cards.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
-import { loadModels } from "./form.js";
 import { History, watchHistory } from "./history.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
@@ -33,7 +32,6 @@ function watchAccount() {
     if (lastKey && lastKey !== key) runs.value = [];
     lastKey = key;
     if (!account.value) return;
-    loadModels();
     resumeRuns();
   });
 }
