@@ -12,7 +12,7 @@ from imagegate.domain.money import MAX_NANOS
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import accounts, ledger
 from imagegate.store.ledger import GrantPosted, GrantRefused
-from imagegate.store.queries.tasks import substring_pattern
+from imagegate.store.queries.tasks import _substring_pattern as substring_pattern
 from imagegate.store.transaction import Tx
 
 

@@ -61,10 +61,10 @@ def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, A
     where += [STATUS_SQL[filters.status]] if filters.status else []
     where += ["model = :model"] if filters.model else []
     where += [f"LOWER({ORDER_PROMPT}) LIKE LOWER(:q) ESCAPE '!'"] if filters.q else []
-    return " AND ".join(where), {"account_id": account_id, "model": filters.model, "q": substring_pattern(filters.q)}
+    return " AND ".join(where), {"account_id": account_id, "model": filters.model, "q": _substring_pattern(filters.q)}
 
 
-def substring_pattern(text: str) -> str:
+def _substring_pattern(text: str) -> str:
     """Return the LIKE pattern that finds the text itself anywhere; `!` is the escape character."""
     return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
 
