@@ -12,6 +12,7 @@ from imagegate.api.openai import models as openai_models
 from imagegate.api.openapi import document
 from imagegate.api.v1 import (
     admin,
+    admin_tasks,
     credits,
     images,
     keys,
@@ -25,7 +26,7 @@ from imagegate.api.v1 import (
     webhooks,
 )
 
-_V1 = (images, tasks, task_lists, webhooks, credits, ledger, keys, usage, admin, models, status, routes)
+_V1 = (images, tasks, task_lists, webhooks, credits, ledger, keys, usage, admin, admin_tasks, models, status, routes)
 _OTHERS = (signed_links, document, reference, upload, files, health, metrics)
 HANDLERS = [one for module in _V1 + _OTHERS for one in vars(module).values() if isinstance(one, HTTPRouteHandler)]
 # Not in our document: the vendor's own describes them.
