@@ -8,7 +8,7 @@ import { formatUsd } from "../money.js";
 import { showToast } from "../store.js";
 import { fillForm, focusPrompt, mask, maxReferences, references } from "./form.js";
 import { startRun } from "./runs.js";
-import { codeBody } from "./snippets.js";
+import { showCode } from "./views.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
 function requestBody(request) {
@@ -24,9 +24,6 @@ export function RunActions({ run }) {
   const { request, status } = run.task;
   if (!request) return null;
   const body = requestBody(request);
-  const showCode = () => {
-    codeBody.value = body;
-  };
   const isDraft = status === "completed" && request.quality === "low";
   return html`
     <p class="row actions">
@@ -36,7 +33,7 @@ export function RunActions({ run }) {
       <button class="button tight" type="button" data-edit onClick=${() => editRequest(request)}>
         ${t("playground.edit")}
       </button>
-      <button class="button tight bare" type="button" data-code onClick=${showCode}>
+      <button class="button tight bare" type="button" data-code onClick=${() => showCode(body)}>
         ${t("playground.code.open")}
       </button>
       ${isDraft && html`<${FinalButton} body=${{ ...body, quality: "high" }} />`}

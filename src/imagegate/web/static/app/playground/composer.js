@@ -10,7 +10,7 @@ import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
-import { codeBody } from "./snippets.js";
+import { showCode } from "./views.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {
@@ -102,9 +102,6 @@ function RunButton() {
 }
 
 function More() {
-  const showCode = () => {
-    codeBody.value = request.value;
-  };
   const showShortcuts = () => {
     shortcutsOpen.value = true;
   };
@@ -112,7 +109,7 @@ function More() {
     <div class="more-actions">
       <p class="small soft">${t("playground.price.about")}</p>
       <p class="row">
-        <button class="button tight" type="button" data-as-code onClick=${showCode}>
+        <button class="button tight" type="button" data-as-code onClick=${() => showCode()}>
           ${t("playground.code.open")}
         </button>
         <button class="button tight" type="button" onClick=${showShortcuts}>

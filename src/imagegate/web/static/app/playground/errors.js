@@ -63,3 +63,6 @@ export function TaskError({ task: { error, billing } }) {
   const text = `${advice(error?.code ?? "")} ${money}`;
   return html`<${ErrorBox} title=${error?.message ?? t("app.errors.title")} text=${text} />`;
 }
+
+/** What went wrong in a line: of a refused request, of a task, of a row. @param {any} error */
+export const errorTitle = (error) => (error.code === "network" ? errorText(error) : error.message);
