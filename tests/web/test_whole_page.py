@@ -20,6 +20,7 @@ from tests.support.gateway import Gateway
 from tests.web.browser import DESKTOP, Tabs, accessibility_violations, open_page
 from tests.web.playground import (
     add_file,
+    card,
     completed_card,
     fill_form,
     noise_image,
@@ -76,7 +77,7 @@ def test_l17_a_run_from_start_to_end_with_the_keyboard_alone(page: Page) -> None
     expect(page.locator("input[name=pg-quality][value=low]")).to_be_checked()
     _tab_to(page, "[data-run]")
     page.keyboard.press("Enter")
-    page.locator("[data-tile][data-state=completed]").wait_for()
+    expect(card(page, "a logo made with keys")).to_have_attribute("data-state", "completed")
     _tab_to(page, "[data-show]")
     page.keyboard.press("Enter")
     one = page.locator("[data-task][data-state=completed]")
@@ -88,7 +89,7 @@ def test_l17_a_run_from_start_to_end_with_the_keyboard_alone(page: Page) -> None
     expect(one.locator("[data-open]")).to_be_focused()
     assert one.locator("[data-badge][role=status]").inner_text() == "Done"
     page.keyboard.press("Escape")
-    expect(page.locator("[data-show]")).to_be_focused()
+    expect(page.locator("[data-show]").first).to_be_focused()
 
 
 def _tab_to(page: Page, selector: str, most: int = 60) -> None:
