@@ -13,6 +13,7 @@ from imagegate.api.openapi import document
 from imagegate.api.v1 import (
     accounts,
     admin,
+    admin_tasks,
     credits,
     images,
     keys,
@@ -38,6 +39,7 @@ _V1 = (
     usage,
     accounts,
     admin,
+    admin_tasks,
     overview,
     models,
     status,

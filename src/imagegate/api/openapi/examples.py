@@ -235,6 +235,7 @@ PRICES = {
         }
     ],
 }
+ACCOUNT_TASKS = _list({**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"})
 OPEN_ACCOUNT = {
     "id": ACCOUNT_ID,
     "object": "account",

@@ -131,17 +131,17 @@ async def list_tasks(
     created_after: CreatedAfter = None,
     created_before: CreatedBefore = None,
 ) -> TaskPage | TaskList:
-    wanted = TaskFilter(
+    wanted = task_filter(
         account_id=key.account_id,
         status=status,
-        model=without_null(model),
-        q=without_null(q),
-        references=yes_or_no(references),
-        starred=yes_or_no(starred),
-        tag=without_null(tag),
-        metadata=key_and_value(metadata),
-        created_after=microseconds(created_after),
-        created_before=microseconds(created_before),
+        model=model,
+        q=q,
+        references=references,
+        starred=starred,
+        tag=tag,
+        metadata=metadata,
+        created_after=created_after,
+        created_before=created_before,
     )
     if cursor is not None:
         before = decode_cursor(cursor, Position)
@@ -151,19 +151,47 @@ async def list_tasks(
     return TaskPage(data=[task_row(runtime, task) for task in tasks], total=total, page=page, page_size=page_size)
 
 
-def without_null(text: str) -> str:
+def task_filter(
+    *,
+    account_id: str = "",
+    status: str,
+    model: str,
+    q: str,
+    references: str,
+    starred: str,
+    tag: str,
+    metadata: str,
+    created_after: int | None,
+    created_before: int | None,
+) -> TaskFilter:
+    """The filter that the parameters of a list ask for."""
+    return TaskFilter(
+        account_id=account_id,
+        status=status,
+        model=_without_null(model),
+        q=_without_null(q),
+        references=_yes_or_no(references),
+        starred=_yes_or_no(starred),
+        tag=_without_null(tag),
+        metadata=_key_and_value(metadata),
+        created_after=_microseconds(created_after),
+        created_before=_microseconds(created_before),
+    )
+
+
+def _without_null(text: str) -> str:
     """A database holds no U+0000 in its text, and so no model and no prompt of that name."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def yes_or_no(text: str) -> bool | None:
+def _yes_or_no(text: str) -> bool | None:
     return None if text == "" else text == "true"
 
 
-def key_and_value(text: str) -> tuple[str, str] | None:
-    key, colon, value = without_null(text).partition(":")
+def _key_and_value(text: str) -> tuple[str, str] | None:
+    key, colon, value = _without_null(text).partition(":")
     return (key, value) if colon else None
 
 
-def microseconds(seconds: int | None) -> int | None:
+def _microseconds(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * US_PER_SECOND

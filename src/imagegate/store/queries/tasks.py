@@ -12,7 +12,7 @@ from imagegate.domain.tasks import TERMINAL_STATES, Task, TaskState, public_stat
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.queries.task_filter import TaskFilter, build_where
 from imagegate.store.tasks import SELECT_TASK, find_task, task_from_row
-from imagegate.store.transaction import Tx
+from imagegate.store.transaction import Tx, name_values
 
 
 def list_tasks_page(tx: Tx, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
@@ -35,6 +35,39 @@ def list_tasks_before(tx: Tx, filters: TaskFilter, before: Position | None, limi
         named | msgspec.structs.asdict(before or NEWEST) | {"limit": limit + 1},
     )
     return paged([task_from_row(row) for row in rows], limit, lambda task: Position(task.created, task.id))
+
+
+class AccountTask(NamedTuple):
+    """A task and the name of its account."""
+
+    task: Task
+    account_name: str
+
+
+def list_account_tasks_before(
+    tx: Tx, account: str, filters: TaskFilter, before: Position | None, limit: int
+) -> Page[AccountTask, Position]:
+    """The same for operators: of all accounts, or of the one with this id or name."""
+    if account:
+        row = tx.fetch_one(
+            """SELECT id FROM accounts WHERE id = :account OR name = :account
+            ORDER BY CASE id WHEN :account THEN 0 ELSE 1 END LIMIT 1""",
+            {"account": account},
+        )
+        if row is None:
+            return Page([], None)
+        filters = msgspec.structs.replace(filters, account_id=row["id"])
+    page = list_tasks_before(tx, filters, before, limit)
+    names = _load_account_names(tx, sorted({task.account_id for task in page.rows}))
+    return Page([AccountTask(task, names[task.account_id]) for task in page.rows], page.next_position)
+
+
+def _load_account_names(tx: Tx, account_ids: list[str]) -> dict[str, str]:
+    if not account_ids:
+        return {}
+    listed, values = name_values("id", account_ids)
+    rows = tx.fetch_all(f"SELECT id, name FROM accounts WHERE id IN ({listed})", values)
+    return {row["id"]: row["name"] for row in rows}
 
 
 def find_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:
