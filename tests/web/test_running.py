@@ -48,7 +48,7 @@ def test_l07_several_runs_each_with_its_state_and_a_cancel(tabs: Tabs, front: Ro
         expect(page.locator("[data-tally]")).to_contain_text("3 running")
         waiting.locator("[data-cancel]").click()
         cancelled = page.locator("[data-tile][data-state=cancelled]")
-        expect(open_drawer(page, cancelled)).to_contain_text("Nothing was charged")
+        expect(open_drawer(page, cancelled)).to_contain_text("You weren't charged")
         assert read_task(front.gateway, cancelled, key)["billing"]["charged_credits"] == 0
         completed_card(page, "the first")
         completed_card(page, "the second")

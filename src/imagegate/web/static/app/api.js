@@ -2,8 +2,9 @@
 
 /**
  * @typedef {{ok: true, status: number, value: any}} Success
- * @typedef {{ok: false, status: number, code: string, message: string, param?: string, requestId?: string,
- *   retryAfter?: number}} ApiError   status 0: unreachable; code "signed_out": no session
+ * @typedef {{ok: false, status: number, code: string, message: string, reason?: string, param?: string,
+ *   requestId?: string, retryAfter?: number, estimated?: string, remaining?: string}} ApiError
+ *   status 0: unreachable; code "signed_out": no session; the amounts are credits
  * @typedef {Success | ApiError} Reply
  * @typedef {{body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
  * @typedef {{name: string, key_name: string, key_shown: string, scopes: string[], local: boolean}} Account
@@ -12,6 +13,28 @@
 // A token is replaced this long before its end, so that none expires on the way.
 const TOKEN_MARGIN_S = 60;
 const DEFAULT_RECONNECT_MS = 2000;
+
+// What the upload surface and proxies answer with, by the names that `/v1` has for the same.
+/** @type {Record<number, string>} */
+const NUMBERED_CODES = {
+  400: "invalid_request",
+  401: "unauthorized",
+  402: "insufficient_quota",
+  403: "permission_denied",
+  404: "not_found",
+  413: "request_too_large",
+  415: "unsupported_media_type",
+  429: "rate_limit_exceeded",
+  500: "internal_error",
+  502: "service_unavailable",
+  503: "service_unavailable",
+  504: "service_unavailable",
+  40001: "file_too_large",
+  40002: "file_type_not_allowed",
+  40003: "file_quota_exceeded",
+  40004: "file_not_fetched",
+  50001: "storage_failed",
+};
 
 // The link that the start of the gateway prints ends so, followed by a secret.
 const LINK_PREFIX = "#open=";
@@ -180,16 +203,20 @@ async function readReply(response, bearerToken) {
   const text = await response.text();
   const value = text && headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
   if (response.ok) return { ok: true, status, value };
-  // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}.
+  // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}, a proxy in front whatever it likes.
   const error = value?.error ?? {};
+  const code = error.code ?? NUMBERED_CODES[value?.code ?? status] ?? String(status);
   return {
     ok: false,
     status,
-    code: status === 401 && !bearerToken ? "signed_out" : String(error.code ?? value?.code ?? status),
-    message: error.message ?? value?.msg ?? response.statusText,
+    code: status === 401 && !bearerToken ? "signed_out" : code,
+    message: error.message ?? value?.msg ?? "",
+    reason: error.reason,
     param: error.param,
     requestId: headers.get("x-request-id") ?? undefined,
     retryAfter: Number(headers.get("retry-after")) || undefined,
+    estimated: error.estimated_credits === undefined ? undefined : String(error.estimated_credits),
+    remaining: error.remaining_credits === undefined ? undefined : String(error.remaining_credits),
   };
 }
 

@@ -2,11 +2,12 @@
 import { signal } from "@preact/signals";
 import { get, loadAccount, onAccount } from "./api.js";
 
+export { showToast } from "./toast.js";
+
 /** @typedef {import("./api.js").Account} Account */
 /** @typedef {{remaining: string, held: string}} Balance credits as decimal text */
 
 const YEAR_S = 31_536_000;
-const TOAST_MS = 6000;
 
 /** undefined: not known yet; null: nobody is signed in. */
 export const account = signal(/** @type {Account | null | undefined} */ (undefined));
@@ -45,13 +46,4 @@ export function chooseTheme(choice) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is missing on plain http
   document.cookie = `theme=${choice}; Path=/; SameSite=Lax; Max-Age=${choice ? YEAR_S : 0}${secure}`;
-}
-
-/** A short message at the edge of the page. @param {string} text @param {"" | "bad"} [kind] */
-export function showToast(text, kind = "") {
-  const box = document.createElement("div");
-  box.className = `toast ${kind}`;
-  box.textContent = text;
-  document.getElementById("toasts")?.append(box);
-  setTimeout(() => box.remove(), TOAST_MS);
 }

@@ -2,9 +2,9 @@
 import { html } from "html";
 import { localPath } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
+import { errorText } from "../errors.js";
 import { formatNumber, formatTime, t } from "../i18n.js";
 import { roundDecimal } from "../money.js";
-import { errorTitle } from "./errors.js";
 import { isTaskSelected, toggleTask } from "./images.js";
 import { openedItem, openItem, promptOf, stateOf } from "./items.js";
 import { Cancel, Elapsed, RetryButton, StateBadge } from "./progress.js";
@@ -50,7 +50,7 @@ function Face({ item, state }) {
     const error = run?.task?.error ?? run?.error ?? row?.error;
     return html`
       <${StateBadge} state=${state} />
-      ${error && state !== "cancelled" && html`<p class="tile-reason">${errorTitle(error)}</p>`}
+      ${error && state !== "cancelled" && html`<p class="tile-reason">${errorText(error)}</p>`}
       ${run?.error && html`<${RetryButton} run=${run} />`}
     `;
   }
