@@ -6,7 +6,6 @@ import { account } from "../store.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
 import { loadModels } from "./form.js";
-import { watchTally } from "./gallery.js";
 import { watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
@@ -16,6 +15,7 @@ import { resumeRuns, runs } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
+import { watchTally } from "./tally.js";
 
 const Playground = () => html`
   <div class="playground">

@@ -2,8 +2,9 @@
 import { html } from "html";
 import { t } from "../i18n.js";
 import { Drawer } from "./drawer.js";
-import { Gallery, Tally } from "./gallery.js";
+import { Gallery } from "./gallery.js";
 import { CodePanel } from "./snippets.js";
+import { Tally } from "./tally.js";
 import { showCode, showGallery, view } from "./views.js";
 
 /** @typedef {import("./views.js").View} View */
