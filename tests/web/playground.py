@@ -101,5 +101,5 @@ def request_body(page: Page) -> dict[str, Any]:
     text = page.locator("[data-program]").inner_text()
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
-    body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].rsplit("'", 1)[0].replace("'\\''", "'"))
+    body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].partition("')\n")[0].replace("'\\''", "'"))
     return body

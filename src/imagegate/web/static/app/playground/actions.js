@@ -6,9 +6,9 @@ import { t } from "../i18n.js";
 import { randomId } from "../ids.js";
 import { formatUsd } from "../money.js";
 import { showToast } from "../store.js";
+import { codeBody } from "./code_panel.js";
 import { fillForm, focusPrompt, mask, maxReferences, references } from "./form.js";
 import { startRun } from "./runs.js";
-import { codeBody } from "./snippets.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
 function requestBody(request) {

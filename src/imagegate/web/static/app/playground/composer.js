@@ -4,13 +4,13 @@ import { linkAdvice } from "../account.js";
 import { withValue } from "../dom.js";
 import { formatNumber, t } from "../i18n.js";
 import { account, showToast, signInOpen } from "../store.js";
+import { codeBody } from "./code_panel.js";
 import { errorWithAdvice } from "./errors.js";
 import { countCodePoints, fields, focusPrompt, maxPrompt, references, request, setFields } from "./form.js";
 import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
-import { codeBody } from "./snippets.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {

@@ -4,6 +4,7 @@ import { html } from "html";
 import { render } from "preact";
 import { account } from "../store.js";
 import { Runs } from "./cards.js";
+import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
 import { loadModels } from "./form.js";
@@ -15,7 +16,6 @@ import { References } from "./reference_list.js";
 import { resumeRuns, runs } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
-import { CodeDialog } from "./snippets.js";
 
 const Playground = () => html`
   <div class="playground">
