@@ -5,18 +5,19 @@ import { localPath } from "../api.js";
 import { copyText } from "../clipboard.js";
 import { Dialog } from "../dialog.js";
 import { formatTime, t } from "../i18n.js";
+import { showToast } from "../store.js";
 import { RunActions } from "./actions.js";
 import { RequestError, TaskError } from "./errors.js";
 import { Facts } from "./facts.js";
 import { CopyIcon, TrashIcon } from "./icons.js";
 import { closeDrawer, items, openedItem, openItem, promptOf, stateOf } from "./items.js";
 import { isWide } from "./layout.js";
+import { deleteTasks } from "./marks.js";
 import { Progress, RetryButton, StateBadge } from "./progress.js";
 import { Images } from "./result.js";
-import { Star } from "./tile.js";
-import { Tags } from "./tags.js";
-import { deleteTasks } from "./marks.js";
 import { dismissRun, isOver } from "./runs.js";
+import { Tags } from "./tags.js";
+import { Star } from "./tile.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -40,25 +41,16 @@ function Side({ item, label, children }) {
     box.current?.focus({ preventScroll: true });
     box.current?.scrollTo(0, 0);
   }, [item.key]);
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
-    event.stopPropagation();
-    closeAndReturn(item.key);
-  };
+  useEffect(() => {
+    const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+      closeAndReturn(item.key);
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, [item.key]);
   return html`
-    <aside class="drawer" tabindex="-1" ref=${box} aria-label=${label.slice(0, 120)} onKeyDown=${onKeyDown}>
-      <header class="drawer-top">
-        <${Step} item=${item} by=${-1} text="↑" label=${t("playground.drawer.newer")} />
-        <${Step} item=${item} by=${1} text="↓" label=${t("playground.drawer.older")} />
-        <button
-          class="button tight bare"
-          type="button"
-          aria-label=${t("app.close")}
-          title=${t("app.close")}
-          data-close-drawer
-          onClick=${() => closeAndReturn(item.key)}
-        >✕</button>
-      </header>
+    <aside class="drawer" tabindex="-1" ref=${box} aria-label=${label.slice(0, 120)}>
       ${children}
     </aside>
   `;
@@ -77,7 +69,7 @@ function Step({ item, by, text, label }) {
   const next = at < 0 ? undefined : items.value[at + by];
   return html`
     <button
-      class="button tight bare"
+      class="button icon tight bare"
       type="button"
       aria-label=${label}
       title=${label}
@@ -114,17 +106,39 @@ function Content({ item, prompt }) {
 function Summary({ item, state }) {
   const { run, row, id } = item;
   return html`
-    <p class="row details-top">
+    <header class="details-top">
       <${StateBadge} state=${state} announced />
       <time class="small soft">${formatTime(run?.task?.created ?? row?.created_at ?? run?.startedAt)}</time>
       ${id && html`<${Star} item=${item} />`}
-    </p>
+      ${isWide.value && html`<${Steps} item=${item} />`}
+    </header>
+  `;
+}
+
+/** @param {{item: Item}} props */
+function Steps({ item }) {
+  const close = t("app.close");
+  return html`
+    <${Step} item=${item} by=${-1} text="↑" label=${t("playground.drawer.newer")} />
+    <${Step} item=${item} by=${1} text="↓" label=${t("playground.drawer.older")} />
+    <button
+      class="button icon tight bare"
+      type="button"
+      aria-label=${close}
+      title=${close}
+      data-close-drawer
+      onClick=${() => closeAndReturn(item.key)}
+    >✕</button>
   `;
 }
 
 /** @param {{text: string}} props */
 function Prompt({ text }) {
   const label = t("playground.copy_prompt");
+  const copy = async () => {
+    const copied = await copyText(text);
+    showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
+  };
   return html`
     <section class="details-prompt" aria-label=${t("playground.prompt.title")}>
       <p data-prompt>${text}</p>
@@ -134,7 +148,7 @@ function Prompt({ text }) {
         aria-label=${label}
         title=${label}
         data-copy-prompt
-        onClick=${() => copyText(text)}
+        onClick=${copy}
       ><${CopyIcon} /></button>
     </section>
   `;

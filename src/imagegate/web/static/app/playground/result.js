@@ -60,16 +60,19 @@ function Figure({ image, expired }) {
         </label>
       </div>
       <figcaption class="row">
-        <button class="button tight bare" type="button" data-use onClick=${use}>
-          <${ReferenceIcon} /> ${t("playground.use")}
-        </button>
-        <button class="button tight bare" type="button" data-save onClick=${save}>
-          <${DownloadIcon} /> ${t("playground.download")}
-        </button>
+        <${Tool} text=${t("playground.use")} attrs=${{ "data-use": true }} onClick=${use}><${ReferenceIcon} /><//>
+        <${Tool} text=${t("playground.download")} attrs=${{ "data-save": true }} onClick=${save}><${DownloadIcon} /><//>
       </figcaption>
     </figure>
   `;
 }
+
+/** Its text is hidden where images are small. @param {{text: string, attrs: any, onClick: any, children?: any}} props */
+const Tool = ({ text, attrs, onClick, children }) => html`
+  <button class="button tight bare" type="button" title=${text} ...${attrs} onClick=${onClick}>
+    ${children} <span>${text}</span>
+  </button>
+`;
 
 /** @param {{image: Image, expired: boolean}} props */
 function Preview({ image: { run, result, index }, expired }) {

@@ -117,6 +117,13 @@ export async function resumeRuns() {
   for (const run of resumed) (isOver(run) ? endRun : followRun)(run.key, run.id);
 }
 
+/** Another tab has started something: it is shown here too. */
+export function watchOtherTabs() {
+  addEventListener("storage", (event) => {
+    if (event.key === STORAGE_KEY) resumeRuns();
+  });
+}
+
 /** Load an older task. @param {string} id */
 export async function openTask(id) {
   if (runs.value.some((run) => run.id === id)) return;
