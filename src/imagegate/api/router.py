@@ -11,6 +11,7 @@ from imagegate.api.openai import images as openai_images
 from imagegate.api.openai import models as openai_models
 from imagegate.api.openapi import document
 from imagegate.api.v1 import (
+    accounts,
     admin,
     admin_tasks,
     credits,
@@ -18,6 +19,7 @@ from imagegate.api.v1 import (
     keys,
     ledger,
     models,
+    overview,
     routes,
     status,
     task_lists,
@@ -26,7 +28,23 @@ from imagegate.api.v1 import (
     webhooks,
 )
 
-_V1 = (images, tasks, task_lists, webhooks, credits, ledger, keys, usage, admin, admin_tasks, models, status, routes)
+_V1 = (
+    images,
+    tasks,
+    task_lists,
+    webhooks,
+    credits,
+    ledger,
+    keys,
+    usage,
+    accounts,
+    admin,
+    admin_tasks,
+    overview,
+    models,
+    status,
+    routes,
+)
 _OTHERS = (signed_links, document, reference, upload, files, health, metrics)
 HANDLERS = [one for module in _V1 + _OTHERS for one in vars(module).values() if isinstance(one, HTTPRouteHandler)]
 # Not in our document: the vendor's own describes them.

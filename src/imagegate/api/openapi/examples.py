@@ -236,7 +236,8 @@ PRICES = {
         }
     ],
 }
-ACCOUNT_TASKS = _list({**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"})
+_ACCOUNT_ROW = {**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"}
+ACCOUNT_TASKS = _list(_ACCOUNT_ROW)
 OPEN_ACCOUNT = {
     "id": ACCOUNT_ID,
     "object": "account",
@@ -459,6 +460,7 @@ TASK_COST = {
             "considered": _CONSIDERED,
         }
     ],
+    "task": _ACCOUNT_ROW,
 }
 _MARGIN_ROW = {
     "revenue": _money(47_470_500),
@@ -466,6 +468,18 @@ _MARGIN_ROW = {
     "cost": _money(40_000_000),
     "waste": _ZERO,
     "margin": _money(7_470_500),
+}
+_OVERVIEW_ROW = {**_MARGIN_ROW, "completed": 1, "failed": 0}
+OVERVIEW = {
+    "object": "overview",
+    "first_day": "2026-10-24",
+    "last_day": "2026-11-22",
+    "total": _OVERVIEW_ROW,
+    "days": [{**_OVERVIEW_ROW, "day": "2026-11-22"}],
+    "queue": {"count": 2, "oldest_seconds": 3, "running": 1},
+    "webhooks": {"count": 0, "oldest_seconds": 0},
+    "routes": [{"name": "gpt-image-2@azure-eu", "state": "healthy", "reason": "", "until": None}],
+    "broken_invariants": [],
 }
 MARGIN = {
     "object": "margin",

@@ -1,11 +1,12 @@
 // Every run in sight: started here, resumed after a reload, or opened from the history. Only ids outlive the page.
 import { computed, signal } from "@preact/signals";
 import { followTask, get, isFinal, post } from "../api.js";
-import { randomId } from "../ids.js";
 import { refreshBalance } from "../store.js";
+import { claimKey, settleKey } from "./gesture.js";
 
 /**
  * @typedef {import("../api.js").ApiError} ApiError
+ * @typedef {{ok: true, id: string}} Started
  * @typedef {{key: string, id: string, body: any, quote: any, task: any, error: ApiError | null,
  *   cancelError: ApiError | null, startedAt: number, cancelling: boolean, typicalSeconds: number}} Run
  *   `id` is empty until the task exists; `startedAt` in Unix seconds; `typicalSeconds` from create to end, 0: unknown
@@ -22,6 +23,8 @@ const nowSeconds = () => Date.now() / 1000;
 export const runs = signal(/** @type {Run[]} */ ([]));
 /** Counts the tasks that ended, so that lists reload. */
 export const endedCount = signal(0);
+/** Counts the runs started here, so that the newest comes into sight. */
+export const startedCount = signal(0);
 /** Unix seconds, updated every second. */
 export const clock = signal(Math.floor(nowSeconds()));
 setInterval(() => {
@@ -32,30 +35,60 @@ setInterval(() => {
 export const isOver = (run) => Boolean(run.error) || isFinal(run.task?.status);
 export const runningRuns = computed(() => runs.value.filter((run) => !isOver(run)));
 
+/** The keys of runs whose end was seen. @type {Set<string>} */
+const ended = new Set();
 let streams = 0;
 let polling = false;
 
-/** @param {any} body @param {any} [quote] the one that was in sight */
-export async function startRun(body, quote = null) {
-  const run = newRun({ key: randomId(), body, quote });
+/** The creates under way, by the key of their run. @type {Map<string, Promise<Started | ApiError>>} */
+const submitting = new Map();
+
+/**
+ * Resolves once the create was answered; a repeated press joins the first one.
+ * @param {any} body @param {{quote?: any, metadata?: Record<string, string>}} [options] `quote`: the one in sight
+ * @returns {Promise<Started | ApiError>}
+ */
+export async function startRun(body, { quote = null, metadata } = {}) {
+  const sent = metadata ? { ...body, metadata } : body;
+  const key = await claimKey(sent);
+  const known = runs.value.find((run) => run.key === key);
+  if (known?.id) return { ok: true, id: known.id };
+  if (known) return retryRun(known);
+  const run = newRun({ key, body: sent, quote });
   runs.value = [run, ...runs.value];
-  await submit(run);
+  startedCount.value += 1;
+  return submit(run);
 }
 
 /** The same request under the same key: what was lost on the way is not bought twice. @param {Run} run */
 export async function retryRun(run) {
-  updateRun(run.key, { error: null, startedAt: nowSeconds() });
-  await submit(run);
+  if (run.error) updateRun(run.key, { error: null, startedAt: nowSeconds() });
+  return submit(run);
 }
 
 /** @param {Run} run */
-async function submit({ key, body }) {
+function submit(run) {
+  const pending = submitting.get(run.key) ?? create(run).finally(() => submitting.delete(run.key));
+  submitting.set(run.key, pending);
+  return pending;
+}
+
+/** @param {Run} run @returns {Promise<Started | ApiError>} */
+async function create({ key, body }) {
   const reply = await post("/v1/images/generations", body, { headers: { "Idempotency-Key": key } });
-  if (!reply.ok) return updateRun(key, { error: reply });
-  updateRun(key, { id: reply.value.id, task: reply.value });
+  await settleKey(body, key, reply);
+  if (!reply.ok) {
+    updateRun(key, { error: reply });
+    return reply;
+  }
+  const { id } = reply.value;
+  // Another tab may have begun it, and this one may have found it in the list.
+  runs.value = runs.value.filter((run) => run.id !== id || run.key === key);
+  updateRun(key, { id, task: reply.value });
   storeRunningIds();
   refreshBalance();
-  followRun(key, reply.value.id);
+  followRun(key, id);
+  return { ok: true, id };
 }
 
 /** @param {Run} run */
@@ -63,6 +96,7 @@ export async function cancelRun({ key, id }) {
   updateRun(key, { cancelling: true, cancelError: null });
   const reply = await post(`/v1/tasks/${id}/cancel`);
   updateRun(key, reply.ok ? { task: reply.value } : { cancelError: reply, cancelling: false });
+  if (reply.ok && isFinal(reply.value.status)) await endRun(key, id);
 }
 
 /** @param {Run} run */
@@ -75,17 +109,25 @@ export async function resumeRuns() {
   const unfinished = [await listIds("pending"), await listIds("processing")].flat();
   const ids = new Set([...storedIds(), ...unfinished]);
   for (const run of runs.value) ids.delete(run.id);
-  const tasks = await loadTasks([...ids]);
+  // What was started meanwhile has its run by now.
+  const tasks = (await loadTasks([...ids])).filter((task) => !runs.value.some((run) => run.id === task.id));
   const resumed = tasks.map((task) => newRun({ key: task.id, id: task.id, task, startedAt: task.created }));
   if (!resumed.length) return;
   runs.value = [...runs.value, ...resumed].sort((a, b) => b.startedAt - a.startedAt);
   for (const run of resumed) (isOver(run) ? endRun : followRun)(run.key, run.id);
 }
 
-/** Show an older task. @param {string} id */
+/** Another tab has started something: it is shown here too. */
+export function watchOtherTabs() {
+  addEventListener("storage", (event) => {
+    if (event.key === STORAGE_KEY) resumeRuns();
+  });
+}
+
+/** Load an older task. @param {string} id */
 export async function openTask(id) {
   if (runs.value.some((run) => run.id === id)) return;
-  runs.value = [newRun({ key: id, id }), ...runs.value];
+  runs.value = [...runs.value, newRun({ key: id, id })];
   await loadDetails(id, id);
 }
 
@@ -122,6 +164,18 @@ function newRun(known) {
 function typicalSeconds(task) {
   const left = task?.task_info.estimated_time;
   return left ? Math.round(left + Math.max(0, nowSeconds() - task.created)) : 0;
+}
+
+/** @param {string} id @param {any} changes of the task */
+export function updateTask(id, changes) {
+  runs.value = runs.value.map((run) =>
+    run.id === id && run.task ? { ...run, task: { ...run.task, ...changes } } : run,
+  );
+}
+
+/** @param {string[]} ids of tasks that are gone */
+export function forgetRuns(ids) {
+  runs.value = runs.value.filter((run) => !run.id || !ids.includes(run.id));
 }
 
 /** @param {string} key @param {Partial<Run>} changes */
@@ -170,6 +224,9 @@ async function applyTask(task) {
 
 /** @param {string} key @param {string} id */
 async function endRun(key, id) {
+  // An end may be heard of twice: from its events, and as the answer to a cancel.
+  if (ended.has(key)) return;
+  ended.add(key);
   storeRunningIds();
   await loadDetails(key, id);
   endedCount.value += 1;
