@@ -235,7 +235,7 @@ def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
     fill_form(page, "a logo / with ?", quality="low", ratio="1:1")
     page.focus("#pg-prompt")
     page.keyboard.press("Control+Enter")
-    completed_card(page, "a logo")
+    completed_card(page, "a logo / with ?")
     page.locator("[data-code]").first.focus()
     page.keyboard.press("?")
     expect(page.locator("dialog[open] .keys")).to_be_visible()
