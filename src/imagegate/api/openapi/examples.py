@@ -392,6 +392,7 @@ STATUS = {
     "state": "operational",
     "checked": ENDED,
     "window_seconds": 3600,
+    "models_called": 1,
     "data": [
         {
             "model": "gpt-image-2",
