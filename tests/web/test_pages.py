@@ -51,6 +51,7 @@ def test_a_page_is_sent_with_a_policy_that_lets_nothing_in(gateway: Gateway, pat
         r"base-uri 'none'; frame-ancestors 'none'",
         policy,
     )
+    assert "camera=(), " in page.headers["permissions-policy"]
     assert len(re.findall(r"<script(?![^>]* src=)", page.text)) == 1
     assert not re.search(r"\son[a-z]+=|\sstyle=|<style|javascript:", page.text)
     assert not set(re.findall(r'(?:src|href)="(https?://[^/"]+)', page.text)) - {gateway.url}

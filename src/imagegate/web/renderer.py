@@ -26,6 +26,21 @@ from imagegate.web.i18n import COOKIE, LANGUAGES, Translations, choose_language,
 THEMES = ("light", "dark")
 _GZIP = re.compile(r"(?i)\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _YEAR_S = 365 * 24 * 3600
+# The page uses none of a device's sensors, whatever script might ever run in it.
+_PERMISSIONS = ", ".join(
+    f"{name}=()"
+    for name in (
+        "accelerometer",
+        "camera",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
+    )
+)
 _MAX_CACHED_PAGES = 128  # about 120 kB each; there are some 100 of page, language and theme
 
 
@@ -155,6 +170,7 @@ class PageRenderer:
             ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
+            "Permissions-Policy": _PERMISSIONS,
             **({"Cross-Origin-Opener-Policy": "same-origin"} if is_secure else {}),
             "Content-Language": language,
             "Cache-Control": "private, no-cache",
