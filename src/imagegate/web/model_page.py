@@ -43,8 +43,10 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """A name of the family with its price range, for the cards and the comparison."""
+    """A model or another name for one, with its price range, for the links and the comparison."""
 
+    name: str
+    title: str
     model: Model
     low: Amount
     high: Amount
@@ -78,7 +80,7 @@ def model_page(runtime: Runtime, name: str) -> ModelPage:
         rates=_rates(price),
         examples=_examples(runtime, model, version),
         sizes=_sizes(model),
-        variants=[_variant(runtime, one) for one in prices if one.model in runtime.catalog.models],
+        variants=[_variant(runtime, one) for one in prices],
     )
 
 
@@ -95,7 +97,9 @@ def _find_model(runtime: Runtime, name: str) -> Model:
 
 def _variant(runtime: Runtime, price: PriceView) -> Variant:
     model, rate = _find_model(runtime, price.model), runtime.credits_per_usd
-    return Variant(model, _display_money(price.range.min, rate), _display_money(price.range.max, rate))
+    title = model.title if price.model == model.id else price.model
+    low, high = (_display_money(money, rate) for money in (price.range.min, price.range.max))
+    return Variant(price.model, title, model, low, high)
 
 
 def _rates(price: PriceView) -> list[RateRow]:
