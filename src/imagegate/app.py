@@ -54,6 +54,7 @@ from imagegate.flows.relay import (
     tell_what_is_left,
 )
 from imagegate.flows.secret_check import open_verified_keyring
+from imagegate.flows.views.overview import OverviewCache
 from imagegate.flows.views.status import StatusCache
 from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
@@ -323,6 +324,7 @@ def build_app(runtime: Runtime) -> ASGIApp:
         values={
             "runtime": runtime,
             "board": StatusCache(),
+            "overview": OverviewCache(),
             "render_reference": functools.partial(reference_page, site),
             "meter": metrics,
             "site": site,

@@ -81,10 +81,40 @@ def test_accounts_are_made_once_and_listed_by_page(admin: httpx.Client) -> None:
         found, cursor = [*found, *page["data"]], page["next_cursor"]
     assert found == whole
     assert {"a", "b", "demo", "operator"} <= {row["name"] for row in whole}
+    for part in ("PERAT", admin_id(admin)):
+        assert [row["name"] for row in parse_response(admin.get(f"/v1/admin/accounts?q={part}"))["data"]] == [
+            "operator"
+        ]
+    assert parse_response(admin.get("/v1/admin/accounts?q=%25"))["data"] == []
+    assert parse_response(admin.get(f"/v1/admin/accounts/{made[0]['id']}")) == made[0]
+    parse_error(admin.get("/v1/admin/accounts/acc_none"), 404, "not_found")
     for name in ("", " ", "x" * 101, "a\0"):
         parse_error(admin.post("/v1/admin/accounts", json={"name": name}), 400, "invalid_request", "name")
     parse_error(grant(admin, "acc_none", 1, "none"), 404, "not_found", "account_id")
     parse_error(grant(admin, "acc\0", 1, "none"), 404, "not_found", "account_id")
+
+
+def test_the_overview_agrees_with_margin_tasks_and_routes(gateway: Gateway, admin: httpx.Client) -> None:
+    with gateway.client() as demo:
+        parse_response(demo.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
+        told = parse_response(admin.get("/v1/admin/overview"))
+        ended = {
+            status: parse_response(demo.get(f"/v1/tasks?status={status}"))["total"]
+            for status in ("completed", "failed")
+        }
+    margin = parse_response(admin.get("/v1/admin/margin?days=30"))
+    assert {name: told[name] for name in ("first_day", "last_day")} == {
+        name: margin[name] for name in ("first_day", "last_day")
+    }
+    assert told["total"] == margin["total"] | ended
+    for name in margin["total"]:
+        assert sum(int(day[name]["nanos"]) for day in told["days"]) == int(margin["total"][name]["nanos"])
+    assert sum(day["completed"] for day in told["days"]) == ended["completed"] > 0
+    assert told["queue"] == {"count": 0, "oldest_seconds": 0, "running": 0}
+    assert told["webhooks"] == {"count": 0, "oldest_seconds": 0}
+    routes = parse_response(admin.get("/v1/admin/routes"))["data"]
+    assert [(one["name"], one["state"]) for one in told["routes"]] == [(one["name"], one["state"]) for one in routes]
+    assert told["broken_invariants"] == []
 
 
 def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
@@ -121,6 +151,7 @@ def test_s10_1_permission_denied_for_admin(gateway: Gateway) -> None:
         for answer in (
             demo.get("/v1/admin/accounts"),
             demo.get("/v1/admin/overruns"),
+            demo.get("/v1/admin/overview"),
             grant(demo, "acc_x", 1, "x"),
             demo.post("/v1/admin/accounts", json={"name": "x"}),
         ):

@@ -57,6 +57,7 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
         assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
         with page.expect_download() as download:
             page.locator("dialog[open]").get_by_role("button", name="Download").click()
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d-two-logos-a-logo-each-1\.png", download.value.suggested_filename)
         original = httpx.get(read_task(gateway, one)["results"][0], timeout=60).content
         assert Path(download.value.path()).read_bytes() == original
         page.keyboard.press("Escape")
@@ -182,7 +183,8 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
 
 
 def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway: Gateway) -> None:
-    one = run_prompt(page, "a logo for shoes", n="2")
+    prompt = "신발 로고: a logo (for shoes)"
+    one = run_prompt(page, prompt, n="2")
     for box in one.locator("[data-choose]").all():
         box.check()
     expect(page.locator(".selection")).to_contain_text("2 selected")
@@ -191,13 +193,14 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
     archive = zipfile.ZipFile(download.value.path())
     assert archive.testzip() is None
     task = read_task(gateway, one)
-    names = [f"{task['id']}-{number}" for number in (1, 2)]
+    day = page.evaluate("created => new Date(created * 1000).toLocaleDateString('sv')", task["created"])
+    names = [f"{day}-신발-로고-a-logo-for-shoes-{number}" for number in (1, 2)]
     assert sorted(archive.namelist()) == sorted(f"{name}.{ext}" for name in names for ext in ("json", "png"))
     for name, url in zip(names, task["results"], strict=True):
         kept = hashlib.sha256(archive.read(f"{name}.png")).digest()
         assert kept == hashlib.sha256(httpx.get(url, timeout=60).content).digest()
         facts = json.loads(archive.read(f"{name}.json"))
-        assert facts["request"]["prompt"] == "a logo for shoes"
+        assert facts["request"]["prompt"] == prompt
         assert facts["billing"] == task["billing"]
         assert facts["file"] == f"{name}.png"
 

@@ -10,9 +10,23 @@ from imagegate.api.files import signed_links, upload
 from imagegate.api.openai import images as openai_images
 from imagegate.api.openai import models as openai_models
 from imagegate.api.openapi import document
-from imagegate.api.v1 import admin, credits, images, keys, ledger, models, routes, status, tasks, usage, webhooks
+from imagegate.api.v1 import (
+    accounts,
+    admin,
+    credits,
+    images,
+    keys,
+    ledger,
+    models,
+    overview,
+    routes,
+    status,
+    tasks,
+    usage,
+    webhooks,
+)
 
-_V1 = (images, tasks, webhooks, credits, ledger, keys, usage, admin, models, status, routes)
+_V1 = (images, tasks, webhooks, credits, ledger, keys, usage, accounts, admin, overview, models, status, routes)
 _OTHERS = (signed_links, document, reference, upload, files, health, metrics)
 HANDLERS = [one for module in _V1 + _OTHERS for one in vars(module).values() if isinstance(one, HTTPRouteHandler)]
 # Not in our document: the vendor's own describes them.

@@ -31,6 +31,11 @@ def _text(max_length: int, pattern: str, rule: str) -> msgspec.Meta:
     )
 
 
+def storable(text: str) -> str:
+    """Text of a caller that a database can look for: PostgreSQL refuses U+0000."""
+    return text.replace("\0", " ")
+
+
 def requirement(annotation: Any) -> str:
     """Such as `must be a whole number from 1 to 200`. A type can bring its own words: `Meta(extra={"rule": "…"})`."""
     rule = next((meta.extra["rule"] for meta in _metas(annotation) if meta.extra and "rule" in meta.extra), None)

@@ -1,4 +1,4 @@
-"""What was earned and spent: by model, by route and in all, each list with the same sum as the ledger."""
+"""What was earned and spent: by model, by route, by day and in all, each list with the same sum as the ledger."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import asyncio
 from imagegate.domain.tasks import AttemptOutcome
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import refunds
-from imagegate.store.queries.margin import MarginSum, sum_margin
+from imagegate.store.queries.margin import MarginSum, sum_margin, sum_margin_by_day
+from imagegate.store.queries.overview import load_overview
 from imagegate.store.queries.stats import load_stats
 from tests.conftest import OpenDatabase
 from tests.store.helpers import create_customer, new_refund
@@ -41,6 +42,13 @@ def test_both_lists_sum_to_the_ledger_and_no_nano_is_lost(open_database: OpenDat
         assert [(one.name, one.refunds) for one in after.routes] == [("a", 70)]
         assert (await db.read(sum_margin, DAY, DAY + 1)).total.margin == 1120 - 70 - 670 - 30
         assert (await db.read(sum_margin, DAY - 5, DAY - 1)).models == []
+        days = await db.read(sum_margin_by_day, DAY - 1, DAY + 1)
+        assert days == {DAY: MarginSum(revenue=1120, cost=670, waste=30), DAY + 1: MarginSum(refunds=70)}
+        overview = await db.read(load_overview, DAY - 1, DAY + 1)
+        assert [(one.day, one.margin, one.completed, one.failed) for one in overview.days] == [
+            (DAY, days[DAY], 3, 0),
+            (DAY + 1, days[DAY + 1], 0, 0),
+        ]
         await db.write(lambda tx: tx.execute("DELETE FROM attempts"))  # as with tasks that are purged
         late = await db.read(sum_margin, DAY, DAY)
         assert late.total == found.total, "the ledger outlives the tasks"

@@ -454,6 +454,18 @@ _MARGIN_ROW = {
     "waste": _ZERO,
     "margin": _money(7_470_500),
 }
+_OVERVIEW_ROW = {**_MARGIN_ROW, "completed": 1, "failed": 0}
+OVERVIEW = {
+    "object": "overview",
+    "first_day": "2026-10-24",
+    "last_day": "2026-11-22",
+    "total": _OVERVIEW_ROW,
+    "days": [{**_OVERVIEW_ROW, "day": "2026-11-22"}],
+    "queue": {"count": 2, "oldest_seconds": 3, "running": 1},
+    "webhooks": {"count": 0, "oldest_seconds": 0},
+    "routes": [{"name": "gpt-image-2@azure-eu", "state": "healthy", "reason": "", "until": None}],
+    "broken_invariants": [],
+}
 MARGIN = {
     "object": "margin",
     "first_day": "2026-11-16",

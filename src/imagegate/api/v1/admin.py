@@ -1,4 +1,4 @@
-"""/v1/admin: accounts, grants, refunds, overruns, the audit log and the margin, for keys with the scope `admin`."""
+"""/v1/admin: grants, refunds, overruns, the audit log and the margin, for keys with the scope `admin`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from imagegate.api.openapi import examples
@@ -15,9 +15,8 @@ from imagegate.api.openapi.operation import ResponseLink, get, post
 from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
 from imagegate.api.params import IDEMPOTENCY_KEY, Cursor, IdempotencyKey, PageLimit
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, view_of
-from imagegate.api.validation import not_blank, one_line
+from imagegate.api.validation import not_blank, storable
 from imagegate.api_docs.schema import (
-    ACCOUNT_ID_PATTERN,
     CREDITS_PATTERN,
     AccountIdText,
     RefundIdText,
@@ -27,16 +26,14 @@ from imagegate.api_docs.schema import (
     schema,
 )
 from imagegate.domain import errors, ids
-from imagegate.domain.accounts import ApiKey, NewKey, Scope
+from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.audit import Action, Actor
 from imagegate.domain.money import Money, to_money
 from imagegate.domain.pages import Position
-from imagegate.flows import closing
-from imagegate.flows.accounts import create_key, open_account
 from imagegate.flows.audit import write_act
 from imagegate.flows.fields import parse_grant
 from imagegate.flows.refunds import refund
-from imagegate.flows.views.accounts import AccountView, AuditView, account_view, audit_view
+from imagegate.flows.views.accounts import AuditView, audit_view
 from imagegate.flows.views.margin import (
     DEFAULT_MARGIN_DAYS,
     MAX_MARGIN_DAYS,
@@ -49,29 +46,14 @@ from imagegate.store import acts
 from imagegate.store.audit import list_audit_page
 from imagegate.store.ledger import GrantRefused
 from imagegate.store.queries.admin import (
-    AccountName,
     GrantConflict,
     GrantEntry,
     NoSuchAccount,
     Overrun,
-    list_accounts_page,
     list_overruns_page,
 )
 from imagegate.store.queries.margin import sum_margin
 from imagegate.store.refunds import AlreadyRefunded, NoSuchTask, NotCharged, Refund, RefundConflict
-
-AccountIdPath = Annotated[
-    str,
-    PathParameter(name="account_id"),
-    doc("The id of an account", pattern=ACCOUNT_ID_PATTERN, examples=[examples.ACCOUNT_ID]),
-]
-
-
-class AccountBody(msgspec.Struct, kw_only=True):
-    """An account that is created where it does not exist."""
-
-    name: Annotated[str, one_line()]
-    with_key: Annotated[bool, doc("Also create a key")] = False
 
 
 class GrantBody(msgspec.Struct, kw_only=True):
@@ -129,77 +111,8 @@ class AuditPage(CursorPage, kw_only=True):
     data: list[AuditView]
 
 
-class AccountPage(CursorPage, kw_only=True):
-    data: list[AccountView]
-
-
 class OverrunPage(CursorPage, kw_only=True):
     data: list[OverrunView]
-
-
-@get("/v1/admin/accounts", summary="Every account", tag="admin", scope=Scope.admin, response_example=examples.ACCOUNTS)
-async def list_accounts(runtime: Runtime, key: ApiKey, limit: PageLimit = 50, cursor: Cursor = "") -> AccountPage:
-    page = await read_list(
-        runtime, key, "ask for fewer rows with limit", list_accounts_page, decode_cursor(cursor, AccountName), limit
-    )
-    return cursor_page(AccountPage, page, lambda account: account_view(account, runtime.credits_per_usd))
-
-
-@post(
-    "/v1/admin/accounts",
-    summary="Create an account; with_key also creates a key, shown once",
-    tag="admin",
-    scope=Scope.admin,
-    request_example={"name": "shop", "with_key": True},
-    response_example=examples.ACCOUNT,
-    links=(
-        ResponseLink("create_grant", "Give it credits", body={"account_id": "$response.body#/id", "credits": "2.5"}),
-        ResponseLink("close_account", "Close it", {"account_id": "$response.body#/id"}),
-    ),
-    errors=(errors.AccountClosed,),
-)
-async def create_account(data: AccountBody, runtime: Runtime, actor: Actor) -> AccountView:
-    account = await open_account(runtime.db, data.name, actor)
-    view = account_view(account, runtime.credits_per_usd)
-    if data.with_key:
-        view.key, _ = await create_key(runtime.db, runtime.keyring, account.id, NewKey(name="key"), actor)
-    return view
-
-
-@post(
-    "/v1/admin/accounts/{account_id:str}/close",
-    summary="Close an account: its keys end, and what was not sent is cancelled",
-    description="Its keys, sessions and upload links end, all in one commit. Tasks that were not sent are cancelled and"
-    " their holds released; those that were sent finish, are charged and delivered as always. The balance stays. Until"
-    " it is reopened the account gets no credits and no keys; credits can be taken back from it. A repeat changes"
-    " nothing. A key cannot close its own account.",
-    tag="admin",
-    scope=Scope.admin,
-    response_example=examples.CLOSED_ACCOUNT,
-    errors=(errors.NotFound, errors.PermissionDenied),
-    links=(ResponseLink("reopen_account", "Reopen it", {"account_id": "$response.body#/id"}),),
-)
-async def close_account(runtime: Runtime, key: ApiKey, actor: Actor, account_id: AccountIdPath) -> AccountView:
-    closed = await closing.close_account(runtime, _storable(account_id), key, actor)
-    return account_view(closed, runtime.credits_per_usd)
-
-
-@post(
-    "/v1/admin/accounts/{account_id:str}/reopen",
-    summary="Reopen a closed account; the keys that its closing ended stay ended",
-    tag="admin",
-    scope=Scope.admin,
-    response_example=examples.OPEN_ACCOUNT,
-    errors=(errors.NotFound,),
-)
-async def reopen_account(runtime: Runtime, actor: Actor, account_id: AccountIdPath) -> AccountView:
-    reopened = await closing.reopen_account(runtime, _storable(account_id), actor)
-    return account_view(reopened, runtime.credits_per_usd)
-
-
-def _storable(text: str) -> str:
-    """Text of a caller that a database can look for: PostgreSQL refuses U+0000."""
-    return text.replace("\0", " ")
 
 
 @post(
@@ -223,7 +136,7 @@ async def create_grant(
         doc("Makes a repeat safe: the same grant is booked once", examples=["grant-2026-11"]),
     ],
 ) -> Response[GrantView]:
-    amount, account_id = parse_grant("credits", data.credits, runtime.credits_per_usd), _storable(data.account_id)
+    amount, account_id = parse_grant("credits", data.credits, runtime.credits_per_usd), storable(data.account_id)
     ref = f"grant:{_operation_key(key, idempotency_key)}"
     match await write_act(runtime.db, acts.grant_once, account_id, amount, ref, actor):
         case GrantEntry() as granted:
@@ -324,7 +237,7 @@ async def list_audit(
         list_audit_page,
         decode_cursor(cursor, Position),
         limit,
-        _storable(account_id),
+        storable(account_id),
         action,
     )
     return cursor_page(AuditPage, page, audit_view)

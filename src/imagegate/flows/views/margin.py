@@ -51,9 +51,14 @@ def margin_days(now: int, days: int) -> tuple[int, int]:
     return last - days + 1, last
 
 
+def margin_amounts(one: MarginSum, credits_per_usd: int) -> dict[str, Money]:
+    """The fields of a MarginRow."""
+    return {name: to_money(getattr(one, name), credits_per_usd) for name in MarginRow.__struct_fields__}
+
+
 def margin_view(found: MarginSums, days: tuple[int, int], credits_per_usd: int) -> MarginView:
     def amounts(one: MarginSum) -> dict[str, Money]:
-        return {name: to_money(getattr(one, name), credits_per_usd) for name in MarginRow.__struct_fields__}
+        return margin_amounts(one, credits_per_usd)
 
     return MarginView(
         first_day=utc_date(days[0] * US_PER_DAY),

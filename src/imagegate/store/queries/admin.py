@@ -12,6 +12,7 @@ from imagegate.domain.money import MAX_NANOS
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import accounts, ledger
 from imagegate.store.ledger import GrantPosted, GrantRefused
+from imagegate.store.queries.tasks import _substring_pattern as substring_pattern
 from imagegate.store.transaction import Tx
 
 
@@ -79,12 +80,13 @@ def _find_grant(tx: Tx, account_id: str, amount: int, ref: str, *, replayed: boo
     return GrantEntry(**row, replayed=replayed) if row else GrantConflict()
 
 
-def list_accounts_page(tx: Tx, after: AccountName | None, limit: int) -> Page[Account, AccountName]:
-    """By name, from the one after `after`."""
+def list_accounts_page(tx: Tx, after: AccountName | None, limit: int, q: str) -> Page[Account, AccountName]:
+    """By name, from the one after `after`; with `q` those that have it in their name, or as their id."""
+    matches = "AND (LOWER(name) LIKE LOWER(:pattern) ESCAPE '!' OR id = :q)" if q else ""
     rows = tx.fetch_structs(
         Account,
-        "SELECT * FROM accounts WHERE name > :after ORDER BY name LIMIT :limit",
-        {"after": after.name if after else "", "limit": limit + 1},
+        f"SELECT * FROM accounts WHERE name > :after {matches} ORDER BY name LIMIT :limit",
+        {"after": after.name if after else "", "limit": limit + 1, "q": q, "pattern": substring_pattern(q)},
     )
     return paged(rows, limit, lambda account: AccountName(account.name))
 

@@ -1,14 +1,12 @@
 // What can be done with a finished run.
 import { html } from "html";
-import { useEffect, useState } from "preact/hooks";
-import { localPath, post } from "../api.js";
+import { localPath } from "../api.js";
 import { t } from "../i18n.js";
 import { randomId } from "../ids.js";
-import { formatUsd } from "../money.js";
 import { showToast } from "../store.js";
 import { fillForm, focusPrompt, mask, maxReferences, references } from "./form.js";
-import { startRun } from "./runs.js";
 import { codeBody } from "./snippets.js";
+import { SpendButton } from "./spend_button.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
 function requestBody(request) {
@@ -30,9 +28,7 @@ export function RunActions({ run }) {
   const isDraft = status === "completed" && request.quality === "low";
   return html`
     <p class="row actions">
-      <button class="button tight" type="button" data-again onClick=${() => startRun(body)}>
-        ${t("playground.run_again")}
-      </button>
+      <${SpendButton} body=${body} text=${t("playground.run_again")} attrs=${{ "data-again": true }} />
       <button class="button tight" type="button" data-edit onClick=${() => editRequest(request)}>
         ${t("playground.edit")}
       </button>
@@ -44,18 +40,15 @@ export function RunActions({ run }) {
   `;
 }
 
-/** Runs a draft once more in high; its price is on the button. @param {{body: any}} props */
-function FinalButton({ body }) {
-  const [price, setPrice] = useState("");
-  useEffect(() => {
-    post("/v1/images/quotes", body).then((reply) => reply.ok && setPrice(formatUsd(reply.value.expected)));
-  }, []);
-  return html`
-    <button class="button main tight" type="button" data-final onClick=${() => startRun(body)}>
-      ${t("playground.final")}${price ? ` · ${price}` : ""}
-    </button>
-  `;
-}
+/** Runs a draft once more in high. @param {{body: any}} props */
+const FinalButton = ({ body }) => html`
+  <${SpendButton}
+    body=${body}
+    text=${t("playground.final")}
+    className="button main tight"
+    attrs=${{ "data-final": true }}
+  />
+`;
 
 /** @param {any} request */
 async function editRequest(request) {

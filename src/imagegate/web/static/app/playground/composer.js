@@ -1,4 +1,5 @@
 // The left side: prompt, references, settings, price, run.
+import { signal } from "@preact/signals";
 import { html } from "html";
 import { linkAdvice } from "../account.js";
 import { withValue } from "../dom.js";
@@ -38,8 +39,11 @@ function obstacle() {
   return references.value.some((reference) => reference.state === "loading") ? "uploading" : "";
 }
 
+/** Whether a create is under way: the button stays busy until its answer. */
+const starting = signal(false);
+
 /** Run what the form says, or say what is missing. */
-export function run() {
+export async function run() {
   if (!account.value) {
     signInOpen.value = true;
     return;
@@ -50,9 +54,12 @@ export function run() {
     focusPrompt();
     return;
   }
+  if (starting.value) return;
+  starting.value = true;
   const body = request.value;
-  startRun(body, quote.value?.body === body ? quote.value : null);
-  showToast(t("playground.started"));
+  const reply = await startRun(body, { quote: quote.value?.body === body ? quote.value : null });
+  starting.value = false;
+  if (reply.ok) showToast(t("playground.started"));
 }
 
 function Prompt() {
@@ -94,7 +101,7 @@ function RunButton() {
   return html`
     <div class="run-button">
       <p class="error-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
-      <button class="button main tall" type="submit" data-run>
+      <button class="button main tall" type="submit" aria-busy=${starting.value} data-run>
         ${text} <kbd aria-hidden="true">${modifier} ↵</kbd>
       </button>
     </div>

@@ -1,11 +1,59 @@
 // Names of image files, and saving them.
+import { localPath } from "../api.js";
+import { t } from "../i18n.js";
+import { showToast } from "../store.js";
 
 /** @typedef {import("./images.js").Image} Image */
 
-/** "<task>-1.png" @param {Image} image */
-export function fileName({ run, result, index }) {
-  const extension = result.mime_type.split("/")[1].replace("jpeg", "jpg");
-  return `${run.id}-${index + 1}.${extension}`;
+const MAX_WORDS = 6;
+const MAX_SLUG = 48;
+const REVOKE_MS = 60_000;
+const GONE = [404, 410];
+
+/** "2026-11-30-red-fox-in-snow-1.png" @param {Image} image */
+export const fileName = (image) => `${stem(image)}.${extension(image)}`;
+
+/** Of several images that go into one folder: no two are the same. @param {Image[]} images @returns {string[]} */
+export function fileNames(images) {
+  const counts = /** @type {Map<string, number>} */ (new Map());
+  return images.map((image) => {
+    const name = stem(image);
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return `${name}${count > 1 ? `_${count}` : ""}.${extension(image)}`;
+  });
+}
+
+/** @param {Image} image */
+function stem({ run, index }) {
+  const prompt = run.task.request?.prompt ?? run.task.prompt ?? "";
+  return `${isoDate(run.task.created)}-${slug(prompt) || run.id}-${index + 1}`;
+}
+
+/** @param {Image} image */
+const extension = ({ result }) => result.mime_type.split("/")[1].replace("jpeg", "jpg");
+
+/** The day where the person is. @param {number} seconds */
+function isoDate(seconds) {
+  const date = new Date(seconds * 1000);
+  const parts = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
+  return parts.map((part) => String(part).padStart(2, "0")).join("-");
+}
+
+/** The first words, in letters of any script. @param {string} prompt */
+function slug(prompt) {
+  const words =
+    prompt
+      .normalize("NFC")
+      .toLowerCase()
+      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  const [first = "", ...others] = words.slice(0, MAX_WORDS);
+  let text = [...first].slice(0, MAX_SLUG).join("");
+  for (const word of others) {
+    if (text.length + word.length >= MAX_SLUG) break;
+    text += `-${word}`;
+  }
+  return text;
 }
 
 /** @param {string} url @param {string} name */
@@ -14,4 +62,22 @@ export function saveFile(url, name) {
   link.href = url;
   link.download = name;
   link.click();
+}
+
+/** @param {Blob} blob @param {string} name */
+export function saveBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
+  saveFile(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
+}
+
+/** The original under its name here: a link would save it under the name that the gateway sends. @param {Image} image */
+export async function saveImage(image) {
+  const url = localPath(image.result.image_url);
+  const response = await fetch(url).catch(() => null);
+  // Without https a bucket may refuse our scripts, but not a link.
+  if (!response) return saveFile(url, fileName(image));
+  if (!response.ok)
+    return showToast(t(GONE.includes(response.status) ? "playground.expired" : "app.errors.network"), "bad");
+  saveBlob(await response.blob(), fileName(image));
 }

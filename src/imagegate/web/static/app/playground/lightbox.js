@@ -5,7 +5,7 @@ import { localPath } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
-import { fileName, saveFile } from "./files.js";
+import { saveImage } from "./files.js";
 import { allImages, enlarged, findImage, refOf } from "./images.js";
 
 /** @typedef {import("./images.js").Image} Image */
@@ -56,7 +56,7 @@ function Enlarged({ image }) {
       <span class="small soft" aria-live="polite">${zoom * 100} %</span>
       <${Tool} text="+" label=${t("playground.zoom_in")} onClick=${zoomIn} />
       <${Tool} text=${t("playground.copy_image")} onClick=${() => copyImage(url)} />
-      <${Tool} text=${t("playground.download")} onClick=${() => saveFile(url, fileName(image))} />
+      <${Tool} text=${t("playground.download")} onClick=${() => saveImage(image)} />
       <span class="small soft">${result.width} × ${result.height}</span>
     </div>
     <div class="large" tabindex="0" role="region" aria-label=${imageTitle(image)}>

@@ -5,7 +5,7 @@ import { withThumbnailRetry } from "../dom.js";
 import { formatTime, t } from "../i18n.js";
 import { addAsReference, RunActions } from "./actions.js";
 import { Facts } from "./facts.js";
-import { fileName, saveFile } from "./files.js";
+import { fileName, saveImage } from "./files.js";
 import { enlarged, isSelected, refOf, toggleSelected } from "./images.js";
 import { clock } from "./runs.js";
 
@@ -46,7 +46,7 @@ function Figure({ image, expired }) {
     enlarged.value = ref;
   };
   const use = () => addAsReference(result, name);
-  const save = () => saveFile(localPath(result.image_url), name);
+  const save = () => saveImage(image);
   const number = index + 1;
   return html`
     <figure>

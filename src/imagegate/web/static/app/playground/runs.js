@@ -1,11 +1,12 @@
 // Every run in sight: started here, resumed after a reload, or opened from the history. Only ids outlive the page.
 import { computed, signal } from "@preact/signals";
 import { followTask, get, isFinal, post } from "../api.js";
-import { randomId } from "../ids.js";
 import { refreshBalance } from "../store.js";
+import { claimKey, settleKey } from "./gesture.js";
 
 /**
  * @typedef {import("../api.js").ApiError} ApiError
+ * @typedef {{ok: true, id: string}} Started
  * @typedef {{key: string, id: string, body: any, quote: any, task: any, error: ApiError | null,
  *   cancelError: ApiError | null, startedAt: number, cancelling: boolean, typicalSeconds: number}} Run
  *   `id` is empty until the task exists; `startedAt` in Unix seconds; `typicalSeconds` from create to end, 0: unknown
@@ -35,27 +36,54 @@ export const runningRuns = computed(() => runs.value.filter((run) => !isOver(run
 let streams = 0;
 let polling = false;
 
-/** @param {any} body @param {any} [quote] the one that was in sight */
-export async function startRun(body, quote = null) {
-  const run = newRun({ key: randomId(), body, quote });
+/** The creates under way, by the key of their run. @type {Map<string, Promise<Started | ApiError>>} */
+const submitting = new Map();
+
+/**
+ * Resolves once the create was answered; a repeated press joins the first one.
+ * @param {any} body @param {{quote?: any, metadata?: Record<string, string>}} [options] `quote`: the one in sight
+ * @returns {Promise<Started | ApiError>}
+ */
+export async function startRun(body, { quote = null, metadata } = {}) {
+  const sent = metadata ? { ...body, metadata } : body;
+  const key = await claimKey(sent);
+  const known = runs.value.find((run) => run.key === key);
+  if (known?.id) return { ok: true, id: known.id };
+  if (known) return retryRun(known);
+  const run = newRun({ key, body: sent, quote });
   runs.value = [run, ...runs.value];
-  await submit(run);
+  return submit(run);
 }
 
 /** The same request under the same key: what was lost on the way is not bought twice. @param {Run} run */
 export async function retryRun(run) {
-  updateRun(run.key, { error: null, startedAt: nowSeconds() });
-  await submit(run);
+  if (run.error) updateRun(run.key, { error: null, startedAt: nowSeconds() });
+  return submit(run);
 }
 
 /** @param {Run} run */
-async function submit({ key, body }) {
+function submit(run) {
+  const pending = submitting.get(run.key) ?? create(run).finally(() => submitting.delete(run.key));
+  submitting.set(run.key, pending);
+  return pending;
+}
+
+/** @param {Run} run @returns {Promise<Started | ApiError>} */
+async function create({ key, body }) {
   const reply = await post("/v1/images/generations", body, { headers: { "Idempotency-Key": key } });
-  if (!reply.ok) return updateRun(key, { error: reply });
-  updateRun(key, { id: reply.value.id, task: reply.value });
+  await settleKey(body, key, reply);
+  if (!reply.ok) {
+    updateRun(key, { error: reply });
+    return reply;
+  }
+  const { id } = reply.value;
+  // Another tab may have begun it, and this one may have found it in the list.
+  runs.value = runs.value.filter((run) => run.id !== id || run.key === key);
+  updateRun(key, { id, task: reply.value });
   storeRunningIds();
   refreshBalance();
-  followRun(key, reply.value.id);
+  followRun(key, id);
+  return { ok: true, id };
 }
 
 /** @param {Run} run */

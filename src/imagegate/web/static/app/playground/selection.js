@@ -5,20 +5,20 @@ import { useState } from "preact/hooks";
 import { localPath } from "../api.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
-import { fileName, saveFile } from "./files.js";
+import { fileNames, saveBlob } from "./files.js";
 import { compared, findImages, refOf, selected } from "./images.js";
 
 /** @typedef {import("./images.js").Image} Image */
 
 const MAX_COMPARED = 4;
-const REVOKE_MS = 60_000;
 
 /** Image and facts, one pair after the other. @param {Image[]} images */
 async function* zipEntries(images) {
-  for (const image of images) {
+  const names = fileNames(images);
+  for (const [at, image] of images.entries()) {
     const response = await fetch(localPath(image.result.image_url));
     if (!response.ok) throw new Error(String(response.status));
-    const name = fileName(image);
+    const name = names[at];
     yield { name, input: await response.blob() };
     const { id, model, created, duration, request, usage, billing, attempts } = image.run.task;
     const facts = { id, model, created, duration, file: name, request, output: image.result, usage, billing, attempts };
@@ -29,9 +29,7 @@ async function* zipEntries(images) {
 /** @param {Image[]} images */
 async function saveZip(images) {
   try {
-    const url = URL.createObjectURL(await downloadZip(zipEntries(images)).blob());
-    saveFile(url, "imagegate.zip");
-    setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
+    saveBlob(await downloadZip(zipEntries(images)).blob(), "imagegate.zip");
   } catch {
     showToast(t("playground.selection.failed"), "bad");
   }
