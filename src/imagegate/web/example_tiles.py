@@ -24,6 +24,7 @@ class ExampleTile(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     model: str
     settings: list[str]
+    quality: str
     amount: Amount
     request: str
     fragment: str
@@ -55,6 +56,7 @@ def _tiles(runtime: Runtime, example: Example, page_model: str) -> Iterator[Exam
         prompt=text.prompt,
         model=text.model or page_model,
         settings=_settings(request, priced.order.n),
+        quality=priced.order.quality if model.qualities else "",
         amount=display_amount(priced.expected.total, runtime.credits_per_usd),
         request=msgspec.json.encode({"size": "auto", "n": 1, **fields}).decode(),
         fragment=urlencode(fields, quote_via=quote),
@@ -63,5 +65,5 @@ def _tiles(runtime: Runtime, example: Example, page_model: str) -> Iterator[Exam
 
 
 def _settings(request: ImageRequest, n: int) -> list[str]:
-    shown = [request.size or "auto", request.resolution, request.quality, f"×{n}" if n > 1 else None]
+    shown = [request.size or "auto", request.resolution, f"×{n}" if n > 1 else None]
     return [one for one in shown if one]
