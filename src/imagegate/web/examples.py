@@ -81,7 +81,7 @@ class Examples:
         self._assets = assets
         self._lock = asyncio.Lock()
         self._pairs: tuple[_Pair, ...] = ()
-        self._own = ExampleSet("", ())
+        self._own = ExampleSet("empty", ())
         self._drawn: dict[_Pair, bytes] = {}
         self._images: dict[str, bytes] = {}
 
