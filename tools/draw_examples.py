@@ -1,6 +1,6 @@
 """Draw the examples that come with the program: `python -m tools.draw_examples`, after a change to their TOML files.
 
-Each image is what the embedded engine paints for the request in the file beside it, as small as the page shows it.
+Each image is what the embedded engine paints for the request in the file beside it, cut to the box on the page.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from PIL import Image, ImageOps
+
 import imagegate.web
 from imagegate.catalog.load import load_catalog
 from imagegate.families import FAMILIES
 from imagegate.flows.quote import DEFAULT_MODEL
-from imagegate.images.jobs.thumbnail import ThumbnailRequest, draw
 from imagegate.painter.paint import PaintRequest, paint
 from imagegate.settings.groups import Credit
 from imagegate.web.example_tiles import example_request
 from imagegate.web.examples import ExampleText, read_text
 
+SIZE = (424, 318)  # twice the box that the page shows them in
 FOLDER = Path(imagegate.web.__file__).parent / "static/img/examples"
 
 
@@ -26,7 +28,8 @@ def main() -> None:
         painted = Path(folder) / "painted.png"
         for file in sorted(FOLDER.glob("*.toml")):
             _paint(read_text(file), painted)
-            draw(ThumbnailRequest(str(painted), str(file.with_suffix(".webp"))))
+            with Image.open(painted) as image:
+                ImageOps.fit(image.convert("RGB"), SIZE).save(file.with_suffix(".webp"), quality=80, method=6)
             print(file.with_suffix(".webp"))
 
 

@@ -31,7 +31,7 @@ MAX_SHIFT = 0.02
 def test_l32_the_page_opens_with_images_and_one_click_fills_the_form(page: Page, gateway: Gateway) -> None:
     tiles = page.locator(".examples [data-example]")
     expect(tiles).to_have_count(5)
-    assert page.evaluate("[...document.querySelectorAll('.examples img')].every((one) => one.naturalWidth > 300)")
+    assert page.evaluate("[...document.querySelectorAll('.examples img')].every((one) => one.naturalWidth > 400)")
     expect(page.locator(".examples")).to_contain_text("Drawn by the built-in preview engine, not by an AI model.")
     with gateway.client() as http:
         for tile in tiles.all():
