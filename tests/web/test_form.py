@@ -47,7 +47,7 @@ def expect_blocked(page: Page, reason: str) -> None:
     expect(page.locator("[data-hindrance]")).to_contain_text(reason)
     page.click("[data-run]")
     expect(page.locator(".toast.bad").last).to_contain_text(reason)
-    expect(page.locator("[data-task]")).to_have_count(0)
+    expect(page.locator("[data-tile]")).to_have_count(0)
     page.evaluate("document.querySelectorAll('.toast').forEach(one => one.remove())")
 
 
@@ -87,7 +87,7 @@ def test_l19_one_press_is_one_purchase(page: Page, gateway: Gateway) -> None:
     let_go(page, CREATES, held)
     expect(page.locator(".toast")).to_have_text("Run started.")
     bought = str(completed_card(page, "a logo bought once").get_attribute("data-task"))
-    expect(card(other, "a logo bought once")).to_have_attribute("data-task", bought)
+    expect(card(other, "a logo bought once")).to_have_attribute("data-tile", bought)
     other.close()
     with gateway.client() as http:
         found = http.get("/v1/tasks", params={"q": "bought once"}).raise_for_status().json()["data"]
@@ -200,7 +200,7 @@ def test_l22_what_spends_shows_its_price_and_the_price_is_of_what_is_bought(page
     page.keyboard.press("Control+Enter")
     expect(page.locator("[data-price]")).to_have_attribute("aria-busy", "true")
     expect(page.locator("[data-run]")).to_have_attribute("aria-busy", "true")
-    expect(page.locator("[data-task]")).to_have_count(1)  # nothing is bought whose price is not known
+    expect(page.locator("[data-tile]")).to_have_count(1)  # nothing is bought whose price is not known
     let_go(page, QUOTES, held)
     task = read_task(gateway, completed_card(page, "a logo in a hurry"))
     assert task["request"]["quality"] == "high"

@@ -77,6 +77,7 @@ COMPLETED_TASK = _task(
         "results_expire_at": EXPIRES,
     },
 )
+NOTED_TASK = {**COMPLETED_TASK, "metadata": {"order": "17"}}
 CANCELLED_TASK = _task(
     "failed",
     0,
@@ -88,6 +89,7 @@ CANCELLED_TASK = _task(
         "duration": 2.151,
     },
 )
+DELETED_TASK = {"id": TASK_ID, "object": "image.generation.task", "deleted": True}
 _EVENT = f'event: task\ndata: {{"created":{CREATED},"id":"{TASK_ID}",'
 EVENTS = f'retry: 2000\n\nid: 1\n{_EVENT}…,"status":"pending",…}}\n\nid: 2\n{_EVENT}…,"status":"completed",…}}\n\n'
 BATCH = {"code": 200, "data": [COMPLETED_TASK]}
@@ -102,6 +104,16 @@ _ROW = {
     "result_count": 1,
     "credits_used": 3.227994,
     "has_error": False,
+    "prompt": "A beautiful colorful sunset over the ocean",
+    "size": "1:1",
+    "resolution": "1K",
+    "quality": "medium",
+    "n": 1,
+    "references": 0,
+    "has_mask": False,
+    "outputs": [{"width": 1024, "height": 1024, "mime_type": "image/png"}],
+    "results_expire_at": EXPIRES,
+    "cost": {"credits": 3.227994, "usd": 0.0474705},
 }
 TASKS = {"object": "list", "data": [_ROW], "total": 1, "page": 1, "page_size": 20}
 
@@ -224,6 +236,8 @@ PRICES = {
         }
     ],
 }
+_ACCOUNT_ROW = {**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"}
+ACCOUNT_TASKS = _list(_ACCOUNT_ROW)
 OPEN_ACCOUNT = {
     "id": ACCOUNT_ID,
     "object": "account",
@@ -380,6 +394,7 @@ STATUS = {
     "state": "operational",
     "checked": ENDED,
     "window_seconds": 3600,
+    "models_called": 1,
     "data": [
         {
             "model": "gpt-image-2",
@@ -446,6 +461,7 @@ TASK_COST = {
             "considered": _CONSIDERED,
         }
     ],
+    "task": _ACCOUNT_ROW,
 }
 _MARGIN_ROW = {
     "revenue": _money(47_470_500),

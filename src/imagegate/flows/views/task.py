@@ -9,11 +9,22 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imagegate.api_docs.schema import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
+from imagegate.api_docs.schema import (
+    BillingRule,
+    Count,
+    Link,
+    MetadataView,
+    Number,
+    PriceVersion,
+    Seconds,
+    Status,
+    TaskIdText,
+    doc,
+)
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, TaskState
-from imagegate.domain.time import US_PER_MS, US_PER_SECOND
+from imagegate.domain.time import US_PER_DAY, US_PER_MS, US_PER_SECOND
 from imagegate.domain.usage import UsageSource
 from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
@@ -25,6 +36,7 @@ _ZERO = json_number("0")
 # Seconds per image: measured with gpt-image-2 by quality, and an upper bound for the embedded engine.
 _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
 _EMBEDDED_TYPICAL_S = 2.0
+_STARRED_LINK_US = 7 * US_PER_DAY
 # The longest time between two tries of a storage that is away.
 STORAGE_RETRY_US = 5 * US_PER_SECOND
 
@@ -81,7 +93,7 @@ class BillingView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """A task. The response for an ended task does not change any more."""
+    """A task. The response for an ended task does not change any more, but for its metadata."""
 
     created: Seconds
     id: TaskIdText
@@ -102,6 +114,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     engine: Annotated[str, doc("Only for the embedded engine")] | UnsetType = UNSET
     notice: Annotated[str, doc("What kind of engine it is")] | UnsetType = UNSET
     test: Annotated[bool, doc("true in a test webhook, whose task does not exist; else absent")] | UnsetType = UNSET
+    metadata: MetadataView | UnsetType = UNSET
 
 
 View = TypeVar("View", bound=TaskView)
@@ -130,7 +143,13 @@ def view_as(kind: type[View], runtime: Runtime, task: Task, at: int | None = Non
         results_expire_at=task.results_expire // US_PER_SECOND if task.results_expire else UNSET,
         engine=EMBEDDED if embedded else UNSET,
         notice=NOTICE if embedded else UNSET,
+        metadata=metadata_view(task),
     )
+
+
+def metadata_view(task: Task) -> dict[str, str] | UnsetType:
+    """In the order of the keys, which is the same on every engine."""
+    return dict(sorted(task.metadata.items())) if task.metadata else UNSET
 
 
 def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:
@@ -149,8 +168,13 @@ def thumbnail_link(runtime: Runtime, task: Task, index: int = 0) -> str | UnsetT
 
     UNSET without one and once it has expired, because a dead link shows nothing.
     """
-    expires = task.thumbnail_expires
-    if expires is None or expires <= runtime.clock() or index not in task.thumbnail_positions:
+    expires, now = task.thumbnail_expires, runtime.clock()
+    if expires is None or index not in task.thumbnail_positions:
+        return UNSET
+    if task.starred_since is not None and task.starred_since < expires:
+        # The thumbnail stays; a link of it changes once a week, so that browsers need not ask for it again.
+        expires = max(expires, (now // _STARRED_LINK_US + 2) * _STARRED_LINK_US)
+    if expires <= now:
         return UNSET
     return _sign(runtime, task.id, index, THUMBNAIL_EXTENSION, expires // US_PER_SECOND)
 

@@ -2,9 +2,9 @@
 import { html } from "html";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
+import { codeBody } from "./code_panel.js";
 import { fillForm, focusPrompt } from "./form.js";
 import { addStored } from "./references.js";
-import { codeBody } from "./snippets.js";
 import { SpendButton } from "./spend_button.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */

@@ -29,7 +29,6 @@ import { checkStored } from "./references.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
-import { codeBody } from "./snippets.js";
 import { maximumText } from "./spend_button.js";
 
 /** @param {{children?: any}} props */
@@ -175,18 +174,12 @@ function RunButton() {
 }
 
 function More() {
-  const showCode = () => {
-    codeBody.value = request.value;
-  };
   const showShortcuts = () => {
     shortcutsOpen.value = true;
   };
   return html`
     <p class="small soft">${t("playground.price.about")}</p>
     <p class="row">
-      <button class="button tight" type="button" data-as-code onClick=${showCode}>
-        ${t("playground.code.open")}
-      </button>
       <button class="button tight" type="button" onClick=${showShortcuts}>
         ${t("playground.shortcuts.open")}
       </button>

@@ -1,25 +1,30 @@
-// The playground: composer on the left, runs and history on the right.
+// The playground: the form on the left, the stage on the right.
 import { effect } from "@preact/signals";
 import { html } from "html";
 import { render } from "preact";
 import { account } from "../store.js";
-import { Runs } from "./cards.js";
+import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
-import { History, watchHistory } from "./history.js";
+import { selected } from "./images.js";
+import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
+import { Announcement, watchEnds } from "./notify.js";
+import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
 import { References } from "./reference_list.js";
-import { resumeRuns, runs } from "./runs.js";
+import { resumeRuns, runs, watchOtherTabs } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
-import { CodeDialog } from "./snippets.js";
+import { Stage } from "./stage.js";
+import { watchTally } from "./tally.js";
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
-    <div class="stage"><${Runs} /><${History} /></div>
+    <${Stage} />
+    <${Announcement} /><${Pill} />
     <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
   </div>
 `;
@@ -29,7 +34,11 @@ function watchAccount() {
   let lastKey = "";
   effect(() => {
     const key = account.value?.key_shown ?? "";
-    if (lastKey && lastKey !== key) runs.value = [];
+    if (lastKey && lastKey !== key) {
+      runs.value = [];
+      selected.value = [];
+      closeDrawer();
+    }
     lastKey = key;
     if (!account.value) return;
     resumeRuns();
@@ -41,7 +50,10 @@ if (container) {
   container.textContent = "";
   render(html`<${Playground} />`, container);
   watchPrice();
-  watchHistory();
+  watchList();
+  watchTally();
+  watchEnds();
+  watchOtherTabs();
   watchKeys(run);
   watchAccount();
 }
