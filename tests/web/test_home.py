@@ -24,7 +24,7 @@ from tests.web.browser import open_page
 from tests.web.playground import noise_image, quoted_credits
 
 STATIC = Path(__file__).parents[2] / "src/imagegate/web/static"
-MAX_HEAD_PX = 300
+MAX_HEAD_PX = 270
 MAX_SHIFT = 0.02
 
 
