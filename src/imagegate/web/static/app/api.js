@@ -1,17 +1,45 @@
 // The public API as the page calls it: the session is exchanged for a token that exists only in this module's memory.
+import { checkConnection } from "./connection.js";
 
 /**
  * @typedef {{ok: true, status: number, value: any}} Success
- * @typedef {{ok: false, status: number, code: string, message: string, param?: string, requestId?: string,
- *   retryAfter?: number}} ApiError   status 0: unreachable; code "signed_out": no session
+ * @typedef {{ok: false, status: number, code: string, message: string, reason?: string, param?: string,
+ *   requestId?: string, retryAfter?: number, estimated?: string, remaining?: string}} ApiError
+ *   status 0: unreachable; code "signed_out": no session; the amounts are credits
  * @typedef {Success | ApiError} Reply
  * @typedef {{body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
  * @typedef {{name: string, key_name: string, key_shown: string, scopes: string[], local: boolean}} Account
+ * @typedef {{token?: string, expires_at?: number, account?: Account, sign_in?: string}} Session
  */
 
 // A token is replaced this long before its end, so that none expires on the way.
 const TOKEN_MARGIN_S = 60;
 const DEFAULT_RECONNECT_MS = 2000;
+
+// What the upload surface and proxies answer with, by the names that `/v1` has for the same.
+/** @type {Record<number, string>} */
+const NUMBERED_CODES = {
+  400: "invalid_request",
+  401: "unauthorized",
+  402: "insufficient_quota",
+  403: "permission_denied",
+  404: "not_found",
+  413: "request_too_large",
+  415: "unsupported_media_type",
+  429: "rate_limit_exceeded",
+  500: "internal_error",
+  502: "service_unavailable",
+  503: "service_unavailable",
+  504: "service_unavailable",
+  40001: "file_too_large",
+  40002: "file_type_not_allowed",
+  40003: "file_quota_exceeded",
+  40004: "file_not_fetched",
+  50001: "storage_failed",
+};
+
+/** @type {ApiError} */
+const ACCOUNT_CHANGED = { ok: false, status: 401, code: "account_changed", message: "" };
 
 // The link that the start of the gateway prints ends so, followed by a secret.
 const LINK_PREFIX = "#open=";
@@ -26,6 +54,19 @@ let exchange = null;
 let accountListener = () => {};
 
 let linkRefusedListener = () => {};
+
+/** Who is signed in, as the page shows it: the key's visible part. */
+let shownKey = "";
+/** Tells the other tabs that somebody signed in or out. */
+const otherTabs = new BroadcastChannel("imagegate-session");
+otherTabs.onmessage = async () => {
+  token = null;
+  await exchange; // it may have begun before the change
+  await loadAccount();
+};
+
+/** Whether nobody knows what became of a call: no answer, or a proxy's that none came. @param {ApiError} error */
+export const isUnanswered = ({ status }) => status === 0 || status === 502 || status === 504;
 
 /** Whether a task has reached a final state. @param {string | undefined} status */
 export const isFinal = (status) => status === "completed" || status === "failed";
@@ -64,7 +105,7 @@ async function openLink() {
 /** @param {string} key */
 export async function signIn(key) {
   const reply = await request("POST", "/web/session", { body: { key } });
-  if (reply.ok) storeToken(reply.value);
+  if (reply.ok) replaceSession(reply.value);
   return reply;
 }
 
@@ -114,12 +155,20 @@ export function localPath(url) {
   return origin && url.startsWith(`${origin}/`) ? url.slice(origin.length) : url;
 }
 
-/** A refused token is replaced once. @param {string} method @param {string} path @param {Options} [options] */
+/**
+ * A refused token is replaced once. Where another tab has signed in somebody else meanwhile, nothing is sent: it would be
+ * at the expense of an account that this page did not show.
+ * @param {string} method @param {string} path @param {Options} [options] @returns {Promise<Reply>}
+ */
 async function call(method, path, options) {
-  const reply = await request(method, path, options, await bearer());
-  if (reply.ok || reply.status !== 401 || !token) return reply;
+  const asKey = shownKey;
+  const isOther = () => asKey !== "" && shownKey !== "" && shownKey !== asKey;
+  const bearerToken = await bearer();
+  if (isOther()) return ACCOUNT_CHANGED;
+  const reply = await request(method, path, options, bearerToken);
+  if (reply.ok || reply.status !== 401 || !bearerToken) return reply;
   await loadAccount();
-  return request(method, path, options, await bearer());
+  return isOther() ? ACCOUNT_CHANGED : request(method, path, options, await bearer());
 }
 
 /** Empty where nobody is signed in. @returns {Promise<string>} */
@@ -130,7 +179,7 @@ async function bearer() {
 
 async function exchangeSession() {
   const opened = isLink() ? await openLink() : null;
-  if (opened?.ok) return storeToken(opened.value);
+  if (opened?.ok) return replaceSession(opened.value);
   if (opened) linkRefusedListener();
   const reply = await request("POST", "/web/session/token");
   return reply.ok ? storeToken(reply.value) : reply;
@@ -140,19 +189,23 @@ async function exchangeSession() {
 async function endSession(path) {
   const reply = await request("DELETE", path);
   if (!reply.ok) return reply;
-  storeToken({});
+  replaceSession({});
   await loadAccount();
   return reply;
 }
 
-/**
- * @param {{token?: string, expires_at?: number, account?: Account, sign_in?: string}} session
- * @returns {Account | null}
- */
+/** @param {Session} session */
+function replaceSession(session) {
+  otherTabs.postMessage("changed");
+  return storeToken(session);
+}
+
+/** @param {Session} session @returns {Account | null} */
 function storeToken(session) {
   signInNotice = session.sign_in ?? "";
   token = session.token ? { value: session.token, expiresAt: session.expires_at ?? 0 } : null;
   const account = session.account ?? null;
+  shownKey = account?.key_shown ?? "";
   accountListener(account);
   return account;
 }
@@ -170,26 +223,32 @@ async function request(method, path, { body, form, headers, signal } = {}, beare
     return await readReply(await fetch(path, { method, headers: sent, signal, body: content }), bearerToken);
   } catch (error) {
     if (signal?.aborted) throw error;
-    return { ok: false, status: 0, code: "network", message: String(error) };
+    checkConnection();
+    return { ok: false, status: 0, code: "network", message: "" };
   }
 }
 
 /** @param {Response} response @param {string} bearerToken @returns {Promise<Reply>} */
 async function readReply(response, bearerToken) {
   const { status, headers } = response;
+  if (status === 502 || status === 504) checkConnection();
   const text = await response.text();
   const value = text && headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
   if (response.ok) return { ok: true, status, value };
-  // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}.
+  // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}, a proxy in front whatever it likes.
   const error = value?.error ?? {};
+  const code = error.code ?? NUMBERED_CODES[value?.code ?? status] ?? String(status);
   return {
     ok: false,
     status,
-    code: status === 401 && !bearerToken ? "signed_out" : String(error.code ?? value?.code ?? status),
-    message: error.message ?? value?.msg ?? response.statusText,
+    code: status === 401 && !bearerToken ? "signed_out" : code,
+    message: error.message ?? value?.msg ?? "",
+    reason: error.reason,
     param: error.param,
     requestId: headers.get("x-request-id") ?? undefined,
     retryAfter: Number(headers.get("retry-after")) || undefined,
+    estimated: error.estimated_credits === undefined ? undefined : String(error.estimated_credits),
+    remaining: error.remaining_credits === undefined ? undefined : String(error.remaining_credits),
   };
 }
 

@@ -2,11 +2,12 @@
 import { signal } from "@preact/signals";
 import { get, loadAccount, onAccount } from "./api.js";
 
+export { showToast } from "./toast.js";
+
 /** @typedef {import("./api.js").Account} Account */
 /** @typedef {{remaining: string, held: string}} Balance credits as decimal text */
 
 const YEAR_S = 31_536_000;
-const TOAST_MS = 6000;
 
 /** undefined: not known yet; null: nobody is signed in. */
 export const account = signal(/** @type {Account | null | undefined} */ (undefined));
@@ -19,14 +20,20 @@ export const theme = signal(document.documentElement.dataset.theme ?? "");
 export const isOperator = () => Boolean(account.value?.scopes.includes("admin"));
 
 onAccount((found) => {
-  if (found === null) balance.value = null;
+  const known = account.value;
+  // A renewed token of the same session changes nothing.
+  if (known && found && JSON.stringify(known) === JSON.stringify(found)) return;
+  balance.value = null;
   account.value = found;
+  if (found) refreshBalance();
 });
 
+/** Look who is signed in, and at the balance. */
 export async function refreshAccount() {
+  const known = account.value;
   const found = await loadAccount();
-  if (found === null || "code" in found) account.value = null;
-  else await refreshBalance();
+  if (found && "code" in found) account.value ??= null;
+  else if (known && known === account.value) await refreshBalance();
 }
 
 /** To be called after anything that holds or charges. */
@@ -45,13 +52,4 @@ export function chooseTheme(choice) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is missing on plain http
   document.cookie = `theme=${choice}; Path=/; SameSite=Lax; Max-Age=${choice ? YEAR_S : 0}${secure}`;
-}
-
-/** A short message at the edge of the page. @param {string} text @param {"" | "bad"} [kind] */
-export function showToast(text, kind = "") {
-  const box = document.createElement("div");
-  box.className = `toast ${kind}`;
-  box.textContent = text;
-  document.getElementById("toasts")?.append(box);
-  setTimeout(() => box.remove(), TOAST_MS);
 }

@@ -90,7 +90,7 @@ const isSignedOut = (error) => error.code === "signed_out" || error.status === 4
 
 /** @param {ApiError} error */
 function explain(error) {
-  if (isSignedOut(error)) return t("app.errors.signed_out");
+  if (isSignedOut(error)) return t("app.errors.codes.signed_out");
   if (error.status === 403) return d("error.scope", { message: error.message });
   return errorText(error);
 }

@@ -5,13 +5,13 @@ import { linkAdvice } from "../account.js";
 import { withValue } from "../dom.js";
 import { formatNumber, t } from "../i18n.js";
 import { account, showToast, signInOpen } from "../store.js";
-import { codeBody } from "./code_panel.js";
 import { errorWithAdvice } from "./errors.js";
 import { countCodePoints, fields, focusPrompt, maxPrompt, references, request, setFields } from "./form.js";
 import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
+import { showCode } from "./views.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {
@@ -109,9 +109,6 @@ function RunButton() {
 }
 
 function More() {
-  const showCode = () => {
-    codeBody.value = request.value;
-  };
   const showShortcuts = () => {
     shortcutsOpen.value = true;
   };
@@ -119,7 +116,7 @@ function More() {
     <div class="more-actions">
       <p class="small soft">${t("playground.price.about")}</p>
       <p class="row">
-        <button class="button tight" type="button" data-as-code onClick=${showCode}>
+        <button class="button tight" type="button" data-as-code onClick=${() => showCode()}>
           ${t("playground.code.open")}
         </button>
         <button class="button tight" type="button" onClick=${showShortcuts}>

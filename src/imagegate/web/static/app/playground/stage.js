@@ -1,0 +1,58 @@
+// The right side: a row of tabs, and the gallery, a matrix or the code below it.
+import { html } from "html";
+import { t } from "../i18n.js";
+import { CodePanel } from "./code_panel.js";
+import { Drawer } from "./drawer.js";
+import { Gallery, Tally } from "./gallery.js";
+import { MatrixPanel } from "./matrix.js";
+import { showCode, showGallery, showMatrix, view } from "./views.js";
+
+/** @typedef {import("./views.js").View} View */
+
+const VIEWS = /** @type {View[]} */ (["gallery", "matrix", "code"]);
+const SHOW = { gallery: showGallery, matrix: showMatrix, code: () => showCode() };
+
+/** @param {KeyboardEvent} event */
+function stepTab({ key, currentTarget }) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (!step) return;
+  const next = VIEWS[(VIEWS.indexOf(view.value) + step + VIEWS.length) % VIEWS.length];
+  SHOW[next]();
+  /** @type {HTMLElement} */ (currentTarget).querySelector(/** @type {any} */ (`#pg-tab-${next}`))?.focus();
+}
+
+const CONTENT = {
+  gallery: () => html`<${Gallery} /><${Drawer} />`,
+  matrix: () => html`<${MatrixPanel} /><${Drawer} />`,
+  code: () => html`<${CodePanel} />`,
+};
+
+export function Stage() {
+  const tab = (/** @type {View} */ name) => html`
+    <button
+      key=${name}
+      class="stage-tab"
+      type="button"
+      role="tab"
+      id=${`pg-tab-${name}`}
+      aria-controls="pg-view"
+      aria-selected=${view.value === name}
+      tabindex=${view.value === name ? 0 : -1}
+      ...${{ [`data-as-${name}`]: true }}
+      onClick=${SHOW[name]}
+    >${t(`playground.views.${name}`)}</button>
+  `;
+  return html`
+    <section class="stage" aria-label=${t("playground.views.title")}>
+      <header class="stage-top">
+        <div role="tablist" class="stage-tabs" aria-label=${t("playground.views.title")} onKeyDown=${stepTab}>
+          ${VIEWS.map(tab)}
+        </div>
+        <${Tally} />
+      </header>
+      <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>
+        ${CONTENT[view.value]()}
+      </div>
+    </section>
+  `;
+}
