@@ -235,7 +235,8 @@ PRICES = {
         }
     ],
 }
-ACCOUNT_TASKS = _list({**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"})
+_ACCOUNT_ROW = {**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"}
+ACCOUNT_TASKS = _list(_ACCOUNT_ROW)
 OPEN_ACCOUNT = {
     "id": ACCOUNT_ID,
     "object": "account",
@@ -458,6 +459,7 @@ TASK_COST = {
             "considered": _CONSIDERED,
         }
     ],
+    "task": _ACCOUNT_ROW,
 }
 _MARGIN_ROW = {
     "revenue": _money(47_470_500),

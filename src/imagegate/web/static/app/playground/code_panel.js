@@ -1,16 +1,18 @@
-// The request as code: the form's, live, or that of a task.
+// The request as code: the form's, live, or that of a task in a dialog.
 import { signal } from "@preact/signals";
 import { html } from "html";
 import { copyText } from "../clipboard.js";
+import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
 import { request } from "./form.js";
 import { highlight } from "./highlight.js";
 import { PROGRAMS } from "./snippets.js";
-import { codeBody, showCode } from "./views.js";
 
 const STORAGE_KEY = "imagegate.code";
 
+/** The body that the dialog shows as code. */
+export const codeBody = signal(/** @type {any} */ (null));
 const chosen = signal(storedChoice());
 
 function storedChoice() {
@@ -33,17 +35,29 @@ function choose(name) {
   }
 }
 
-/** The code of one request, or of what the form says. */
-export function CodePanel() {
+export function CodeDialog() {
+  const body = codeBody.value;
+  if (!body) return null;
+  const close = () => {
+    codeBody.value = null;
+  };
+  return html`
+    <${Dialog} title=${t("playground.code.title")} className="pg-dialog wide" closeButton onClose=${close}>
+      <${CodePanel} body=${body} />
+    <//>
+  `;
+}
+
+/** @param {{body?: any}} props `body`: what the form asks for, if left out */
+export function CodePanel({ body }) {
   const { language, title, write } = PROGRAMS[chosen.value];
-  const program = write(codeBody.value ?? request.value);
+  const program = write(body ?? request.value);
   const copy = async () => {
     const copied = await copyText(program);
     showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
   };
   return html`
     <section class="code-panel" aria-label=${t("playground.code.title")}>
-      ${codeBody.value && html`<${OfTask} />`}
       <div class="code">
         <div class="code-head">
           <${Languages} />
@@ -55,14 +69,6 @@ export function CodePanel() {
     </section>
   `;
 }
-
-/** The code is that of a task, whatever the form says. */
-const OfTask = () => html`
-  <p class="note row small" data-code-of-task>
-    ${t("playground.code.of_task")}
-    <button type="button" class="button tight" onClick=${() => showCode()}>${t("playground.code.of_form")}</button>
-  </p>
-`;
 
 /** @param {import("./highlight.js").Piece} piece */
 const piece = ({ kind, text }) => (kind ? html`<span class=${`code-${kind}`}>${text}</span>` : text);

@@ -3,21 +3,22 @@ import { html } from "html";
 import { t } from "../i18n.js";
 import { CodePanel } from "./code_panel.js";
 import { Drawer } from "./drawer.js";
-import { Gallery, Tally } from "./gallery.js";
+import { Gallery } from "./gallery.js";
 import { MatrixPanel } from "./matrix.js";
-import { showCode, showGallery, showMatrix, view } from "./views.js";
+import { NotifyButton } from "./notify.js";
+import { Tally } from "./tally.js";
+import { showView, view } from "./views.js";
 
 /** @typedef {import("./views.js").View} View */
 
 const VIEWS = /** @type {View[]} */ (["gallery", "matrix", "code"]);
-const SHOW = { gallery: showGallery, matrix: showMatrix, code: () => showCode() };
 
 /** @param {KeyboardEvent} event */
 function stepTab({ key, currentTarget }) {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
   if (!step) return;
   const next = VIEWS[(VIEWS.indexOf(view.value) + step + VIEWS.length) % VIEWS.length];
-  SHOW[next]();
+  showView(next);
   /** @type {HTMLElement} */ (currentTarget).querySelector(/** @type {any} */ (`#pg-tab-${next}`))?.focus();
 }
 
@@ -39,7 +40,7 @@ export function Stage() {
       aria-selected=${view.value === name}
       tabindex=${view.value === name ? 0 : -1}
       ...${{ [`data-as-${name}`]: true }}
-      onClick=${SHOW[name]}
+      onClick=${() => showView(name)}
     >${t(`playground.views.${name}`)}</button>
   `;
   return html`
@@ -48,7 +49,7 @@ export function Stage() {
         <div role="tablist" class="stage-tabs" aria-label=${t("playground.views.title")} onKeyDown=${stepTab}>
           ${VIEWS.map(tab)}
         </div>
-        <${Tally} />
+        <div class="row stage-state"><${Tally} /><${NotifyButton} /></div>
       </header>
       <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>
         ${CONTENT[view.value]()}
