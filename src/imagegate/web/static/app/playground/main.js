@@ -16,6 +16,7 @@ import { resumeRuns, runs } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
+import { followTaskLink } from "./task_link.js";
 
 const Playground = () => html`
   <div class="playground">
@@ -47,4 +48,5 @@ if (container) {
   watchTally();
   watchKeys(run);
   watchAccount();
+  followTaskLink();
 }
