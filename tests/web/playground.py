@@ -121,5 +121,5 @@ def request_body(page: Page) -> dict[str, Any]:
     page.click("[data-as-code]")
     text = page.locator("[data-program]").inner_text()
     page.click("[data-as-gallery]")
-    body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].rsplit("'", 1)[0].replace("'\\''", "'"))
+    body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].partition("')\n")[0].replace("'\\''", "'"))
     return body

@@ -11,7 +11,6 @@ import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
-import { showCode } from "./views.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {
@@ -116,9 +115,6 @@ function More() {
     <div class="more-actions">
       <p class="small soft">${t("playground.price.about")}</p>
       <p class="row">
-        <button class="button tight" type="button" data-as-code onClick=${() => showCode()}>
-          ${t("playground.code.open")}
-        </button>
         <button class="button tight" type="button" onClick=${showShortcuts}>
           ${t("playground.shortcuts.open")}
         </button>

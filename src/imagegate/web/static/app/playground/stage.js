@@ -1,21 +1,22 @@
 // The right side: a row of tabs, and the gallery or the code below it.
 import { html } from "html";
 import { t } from "../i18n.js";
+import { CodePanel } from "./code_panel.js";
 import { Drawer } from "./drawer.js";
-import { Gallery, Tally } from "./gallery.js";
-import { CodePanel } from "./snippets.js";
-import { showCode, showGallery, view } from "./views.js";
+import { Gallery } from "./gallery.js";
+import { NotifyButton } from "./notify.js";
+import { Tally } from "./tally.js";
+import { showView, view } from "./views.js";
 
 /** @typedef {import("./views.js").View} View */
 
 const VIEWS = /** @type {View[]} */ (["gallery", "code"]);
-const SHOW = { gallery: showGallery, code: () => showCode() };
 
 /** @param {KeyboardEvent} event */
 function stepTab({ key, currentTarget }) {
   if (key !== "ArrowLeft" && key !== "ArrowRight") return;
   const next = view.value === "gallery" ? "code" : "gallery";
-  SHOW[next]();
+  showView(next);
   /** @type {HTMLElement} */ (currentTarget).querySelector(/** @type {any} */ (`#pg-tab-${next}`))?.focus();
 }
 
@@ -31,7 +32,7 @@ export function Stage() {
       aria-selected=${view.value === name}
       tabindex=${view.value === name ? 0 : -1}
       ...${{ [`data-as-${name}`]: true }}
-      onClick=${SHOW[name]}
+      onClick=${() => showView(name)}
     >${t(`playground.views.${name}`)}</button>
   `;
   const content = view.value === "code" ? html`<${CodePanel} />` : html`<${Gallery} /><${Drawer} />`;
@@ -41,7 +42,7 @@ export function Stage() {
         <div role="tablist" class="stage-tabs" aria-label=${t("playground.views.title")} onKeyDown=${stepTab}>
           ${VIEWS.map(tab)}
         </div>
-        <${Tally} />
+        <div class="row stage-state"><${Tally} /><${NotifyButton} /></div>
       </header>
       <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>${content}</div>
     </section>
