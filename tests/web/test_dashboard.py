@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
+import apsw
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -118,8 +119,76 @@ def test_a_task_shows_what_was_quoted_and_billed(gateway: Gateway, tabs: Tabs, t
         expect(facts).to_contain_text("a red logo")
         expect(facts).to_contain_text(f"{round(task['billing']['charged_credits'], 3):g} credits")
         expect(facts).to_contain_text("1024 × 1024")
-        _open(page, gateway, "tasks?q=no+such+prompt")
+        page.get_by_role("link", name="Edit and run again").click()
+        expect(page.locator("#pg-prompt")).to_have_value("a red logo")
+        page.go_back()
+        page.get_by_role("link", name="Open in the playground").click()
+        expect(page.locator(f"[data-task='{task['id']}']")).to_contain_text("a red logo")
+
+
+def test_l24_the_dashboards_tasks_are_found_by_words_and_filters_and_scrolled_without_end(
+    gateway: Gateway, tabs: Tabs
+) -> None:
+    count = 330
+    key = gateway.new_key("archive", "10")
+    _create_tasks(gateway, key, count)
+    rows = "tbody tr[data-row]"
+    with tabs.open() as (page, complaints):
+        sign_in(page, gateway.url, key)
+        _open_list(page, gateway, "tasks")
+        oldest, most = page.get_by_role("link", name="logo number 0", exact=True), 0
+        for _ in range(1000):
+            most = max(most, page.locator(rows).count())
+            if oldest.count():
+                break
+            page.evaluate(
+                """() => {
+                    scrollTo(0, document.documentElement.scrollHeight);
+                    return new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+                }"""
+            )
+        expect(oldest).to_be_visible()
+        assert 50 <= most < 150, "those near the window alone are in the document"
+        page.evaluate("scrollTo(0, 0)")
+        expect(page.get_by_role("link", name=f"logo number {count - 1}", exact=True)).to_be_visible()
+
+        page.get_by_label("Search prompts").fill("177 LOGO")
+        expect(page.locator(rows)).to_have_count(1)
+        assert "q=177" in page.url, "the filters stand in the address"
+        page.get_by_label("Search prompts").fill("177 teapot")
+        expect(page.locator("[data-empty]")).to_contain_text("No task matches")
+        page.locator("[data-empty]").get_by_role("button").click()
+        page.get_by_label("Status").select_option("failed")
         expect(page.locator("[data-empty]")).to_be_visible()
+        _open_list(page, gateway, "tasks?q=logo+42&status=completed")
+        expect(page.locator(rows)).to_have_count(3)
+        assert complaints == []
+
+
+def _open_list(page: Page, gateway: Gateway, view: str) -> None:
+    """As `_open`, though there may be more to come."""
+    page.goto(f"{gateway.url}/dashboard?{view}#/{view}")
+    expect(page.locator("tbody tr").first).to_be_visible()
+
+
+def _create_tasks(gateway: Gateway, key: str, count: int) -> None:
+    """Finished ones with prompts of their own: the first is painted, the others are rows like it."""
+    with gateway.client(key) as http:
+        body = {"model": "gpt-image-2", "prompt": "logo number 0", "size": "1:1", "quality": "low"}
+        made = http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status().json()
+    books = apsw.Connection(str(gateway.data / "imagegate.db"))
+    books.set_busy_timeout(5000)
+    columns = [row[1] for row in books.execute("PRAGMA table_info(tasks)")]
+    changed = {
+        "id": "id || '-' || :n",
+        "created": "created + :n",
+        "order_body": "replace(order_body, 'number 0', 'number ' || :n)",
+    }
+    values = ", ".join(changed.get(column, column) for column in columns)
+    with books:
+        for n in range(1, count):
+            books.execute(f"INSERT INTO tasks SELECT {values} FROM tasks WHERE id = :id", {"n": n, "id": made["id"]})
+    books.close()
 
 
 def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, tabs: Tabs) -> None:

@@ -1,34 +1,30 @@
 // Links to the playground that name a task: "#task=<id>" opens it, "#edit=<id>" puts what it asked for into the form.
-import { effect } from "@preact/signals";
 import { account } from "../store.js";
 import { fillForm, focusPrompt } from "./form.js";
-import { opened } from "./items.js";
+import { openTaskById } from "./items.js";
 import { openTask, runs } from "./runs.js";
 
 /** Read before the form writes its own address. */
 const link = new URLSearchParams(location.hash.slice(1));
-const [edit, id] = link.has("edit") ? [true, link.get("edit")] : [false, link.get("task")];
 
-/** Follow the link that led here, once somebody is signed in. */
+/** Follow the link that led here, as soon as somebody is signed in. */
 export function followTaskLink() {
-  if (!id) return;
+  const [edited, opened] = [link.get("edit"), link.get("task")];
+  if (!edited && !opened) return;
   history.replaceState(history.state, "", location.pathname + location.search);
-  const stop = effect(() => {
-    if (account.value) queueMicrotask(() => stop());
-    if (account.value) openLinked(id);
+  const stop = account.subscribe((found) => {
+    if (!found) return;
+    queueMicrotask(() => stop());
+    if (edited) editTask(edited);
+    else openTaskById(opened ?? "");
   });
 }
 
 /** @param {string} id */
-async function openLinked(id) {
+async function editTask(id) {
   await openTask(id);
-  const run = runs.value.find((one) => one.id === id);
-  if (!run) return;
-  const request = run.task?.request;
-  if (!edit || !request) {
-    opened.value = run.key;
-    return;
-  }
+  const request = runs.value.find((run) => run.id === id)?.task?.request;
+  if (!request) return openTaskById(id);
   await fillForm(request);
   focusPrompt();
 }
