@@ -146,12 +146,34 @@ def test_overruns_are_listed(gateway: Gateway, admin: httpx.Client) -> None:
     gateway.check()
 
 
+def test_s12_tasks_of_all_accounts_with_their_names(gateway: Gateway, admin: httpx.Client) -> None:
+    made = {}
+    for name in ("first shop", "second shop"):
+        with gateway.client(gateway.new_key(name)) as shop:
+            body = {**SMALL_IMAGE, "prompt": f"logo of {name}", "metadata": {"tags": "spring"}}
+            made[name] = parse_response(shop.post(CREATE, json=body))["id"]
+            (own,) = parse_response(shop.get("/v1/tasks?cursor="))["data"]
+    page = parse_response(admin.get("/v1/admin/tasks?tag=spring&limit=1"))
+    last = parse_response(admin.get(f"/v1/admin/tasks?tag=spring&limit=1&cursor={page['next_cursor']}"))
+    rows = page["data"] + last["data"]
+    assert [(row["account_name"], row["id"]) for row in rows] == list(made.items())[::-1]
+    assert last["next_cursor"] is None
+    extra = {"account_id": rows[0]["account_id"], "account_name": "second shop"}
+    assert {**own, **extra, "progress": 0, "status": "pending"} == {**rows[0], "progress": 0, "status": "pending"}
+    for account in (rows[1]["account_id"], "first shop"):
+        found = parse_response(admin.get("/v1/admin/tasks", params={"account": account, "q": "LOGO shop"}))["data"]
+        assert [row["id"] for row in found] == [made["first shop"]]
+    for query in ({"account": "nobody"}, {"account": "first shop", "q": "second"}, {"account": "\0"}):
+        assert parse_response(admin.get("/v1/admin/tasks", params=query))["data"] == []
+
+
 def test_s10_1_permission_denied_for_admin(gateway: Gateway) -> None:
     with gateway.client() as demo:
         for answer in (
             demo.get("/v1/admin/accounts"),
             demo.get("/v1/admin/overruns"),
             demo.get("/v1/admin/overview"),
+            demo.get("/v1/admin/tasks"),
             grant(demo, "acc_x", 1, "x"),
             demo.post("/v1/admin/accounts", json={"name": "x"}),
         ):

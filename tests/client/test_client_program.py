@@ -18,8 +18,8 @@ from standardwebhooks import Webhook
 
 from imagegate.api.problems import STATUS
 from imagegate.api.v1.images import ImageRequest
-from imagegate.api.v1.tasks import TaskRow
 from imagegate.flows.views.task_detail import DetailedTask
+from imagegate.flows.views.task_row import TaskRow
 from imagegate_client import (
     APIError,
     AsyncClient,

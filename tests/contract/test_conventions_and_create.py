@@ -28,16 +28,14 @@ from tests.support.image_files import PNG, b64
 
 KEYED = [
     ("POST", CREATE),
-    ("POST", QUOTE),
     ("GET", "/v1/tasks/task-unified-1-aaaaaaaa"),
     ("GET", "/v1/tasks"),
+    ("PATCH", "/v1/tasks/task-unified-1-aaaaaaaa"),
     ("POST", "/v1/tasks/batch"),
     ("POST", "/v1/tasks/task-unified-1-aaaaaaaa/cancel"),
     ("GET", "/v1/tasks/task-unified-1-aaaaaaaa/events"),
     ("GET", "/v1/credits"),
     ("GET", "/v1/ledger"),
-    ("GET", "/v1/models"),
-    ("GET", "/v1/models/gpt-image-2"),
     ("POST", "/api/v1/files/upload/base64"),
     ("POST", "/api/v1/files/upload/stream"),
     ("POST", "/api/v1/files/upload/url"),
@@ -58,6 +56,8 @@ KEYED = [
 ]
 OPEN = [
     ("/v1/pricing", 200),
+    ("/v1/models", 200),
+    ("/v1/models/gpt-image-2", 200),
     ("/api/v1/files/download/file_x", 404),
     ("/files/uploads/x/a.png", 404),
     ("/files/results/t/0.png", 403),
@@ -82,6 +82,19 @@ def test_s1_1_key_is_asked_for(idle: Gateway, waiting: httpx.Client, method: str
     assert (bare.status_code, bare.headers["www-authenticate"]) == (401, "Bearer")
     with_key = waiting.request(method, path, json={} if method == "POST" else None)
     assert with_key.status_code not in (401, 405)
+
+
+def test_s1_1_key_is_not_asked_for_by_quotes_and_models(idle: Gateway, waiting: httpx.Client) -> None:
+    body = {"prompt": "logo", "size": "1:1"}
+    quoted = parse_response(waiting.post(QUOTE, json=body))
+    assert quoted.pop("affordable") is True
+    assert parse_response(httpx.post(idle.url + QUOTE, json=body, timeout=60)) == quoted
+    for path in ("/v1/models", "/v1/models/gpt-image-2"):
+        assert parse_response(httpx.get(idle.url + path, timeout=60)) == parse_response(waiting.get(path))
+    wrong = {"Authorization": "Bearer wrong"}
+    assert httpx.get(f"{idle.url}/v1/models", headers=wrong, timeout=60).status_code == 401
+    for field in ({"image_urls": ["https://a.example/a.png"]}, {"mask_url": "https://a.example/a.png"}):
+        parse_error(httpx.post(idle.url + QUOTE, json={**body, **field}, timeout=60), 401, "unauthorized")
 
 
 @pytest.mark.parametrize(("path", "status"), OPEN)

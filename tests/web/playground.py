@@ -46,20 +46,41 @@ def quoted_credits(page: Page) -> Decimal:
 
 
 def card(page: Page, prompt: str) -> Locator:
-    return page.locator("[data-task]").filter(has_text=prompt).first
+    """The newest tile of this prompt."""
+    return page.locator("[data-tile]").filter(has_text=prompt).first
 
 
 def completed_card(page: Page, prompt: str) -> Locator:
-    one = card(page, prompt)
-    expect(one).to_have_attribute("data-state", "completed", timeout=TIMEOUT_MS)
+    """Wait for its end, and open it in the drawer."""
+    tile = card(page, prompt)
+    expect(tile).to_have_attribute("data-state", "completed", timeout=TIMEOUT_MS)
+    return open_drawer(page, tile)
+
+
+def open_drawer(page: Page, tile: Locator) -> Locator:
+    """The drawer of a tile, with all that it tells. It opens by key: another drawer may lie over the tile."""
+    if page.locator("dialog.sheet[open]").count():
+        page.keyboard.press("Escape")
+    task = tile.get_attribute("data-tile")
+    tile.locator("[data-show]").press("Enter")
+    one = page.locator(f"[data-task='{task}']")
     one.locator("[data-actual=price]").wait_for(state="attached")
     return one
 
 
+def open_refused(page: Page) -> Locator:
+    """The drawer of the run that was refused before it became a task."""
+    tile = page.locator("[data-tile][data-state=refused]")
+    tile.wait_for()
+    tile.locator("[data-show]").press("Enter")
+    return page.locator("[data-task][data-state=refused]")
+
+
 def read_task(gateway: Gateway, one: Locator, key: str = "") -> dict[str, Any]:
-    """The task of a card, as the API tells of it."""
+    """The task of a tile or a drawer, as the API tells of it."""
+    task = one.get_attribute("data-task") or one.get_attribute("data-tile")
     with gateway.client(key or gateway.key) as http:
-        answer = http.get(f"/v1/tasks/{one.get_attribute('data-task')}?include=request,outputs,attempts")
+        answer = http.get(f"/v1/tasks/{task}?include=request,outputs,attempts")
     found: dict[str, Any] = answer.raise_for_status().json()
     return found
 
@@ -99,7 +120,6 @@ def request_body(page: Page) -> dict[str, Any]:
     """The request as the form has it now, read from what it offers as code."""
     page.click("[data-as-code]")
     text = page.locator("[data-program]").inner_text()
-    page.keyboard.press("Escape")
-    expect(page.locator("dialog[open]")).to_have_count(0)
+    page.click("[data-as-gallery]")
     body: dict[str, Any] = json.loads(text.split("-d '", 1)[1].rsplit("'", 1)[0].replace("'\\''", "'"))
     return body

@@ -225,7 +225,7 @@ def test_l05_the_prompt_is_counted_in_code_points_to_32_000(page: Page) -> None:
     expect(page.locator("#pg-prompt")).to_have_attribute("aria-invalid", "true")
     page.click("[data-run]")
     expect(page.locator(".toast.bad")).to_contain_text("too long")
-    expect(page.locator("[data-task]")).to_have_count(0)
+    expect(card(page, "🦊🦊")).to_have_count(0)
 
 
 def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
@@ -243,7 +243,7 @@ def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
     expect(page.locator("[data-code]").first).to_be_focused()
-    expect(page.locator("[data-task]")).to_have_count(1)
+    expect(page.locator("[data-tile]").filter(has_text="a logo / with ?")).to_have_count(1)
 
 
 def test_what_the_form_says_of_credits_is_what_the_api_says(page: Page) -> None:

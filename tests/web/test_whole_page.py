@@ -14,11 +14,22 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.gateway import Gateway
 from tests.web.browser import DESKTOP, Tabs, accessibility_violations, open_page
-from tests.web.playground import add_file, fill_form, noise_image, quoted_credits, ready_references, run_prompt
+from tests.web.playground import (
+    add_file,
+    card,
+    completed_card,
+    fill_form,
+    noise_image,
+    open_drawer,
+    open_refused,
+    quoted_credits,
+    ready_references,
+    run_prompt,
+)
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 HARD = "a 'quoted' \"logo\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"
@@ -66,14 +77,19 @@ def test_l17_a_run_from_start_to_end_with_the_keyboard_alone(page: Page) -> None
     expect(page.locator("input[name=pg-quality][value=low]")).to_be_checked()
     _tab_to(page, "[data-run]")
     page.keyboard.press("Enter")
-    one = page.locator("[data-state=completed]")
+    expect(card(page, "a logo made with keys")).to_have_attribute("data-state", "completed")
+    _tab_to(page, "[data-show]")
+    page.keyboard.press("Enter")
+    one = page.locator("[data-task][data-state=completed]")
     one.locator("[data-open]").wait_for()
     _tab_to(page, "[data-open]")
     page.keyboard.press("Enter")
     expect(page.locator("dialog[open] .large")).to_be_visible()
     page.keyboard.press("Escape")
     expect(one.locator("[data-open]")).to_be_focused()
-    assert page.locator("[data-badge][role=status]").inner_text() == "Done"
+    assert one.locator("[data-badge][role=status]").inner_text() == "Done"
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-show]").first).to_be_focused()
 
 
 def _tab_to(page: Page, selector: str, most: int = 60) -> None:
@@ -117,7 +133,12 @@ def _filled(page: Page) -> None:
     one.locator("[data-use]").first.click()
 
 
+def _open_newest(page: Page) -> Locator:
+    return open_drawer(page, page.locator("[data-tile][data-state=completed]").first)
+
+
 def _compared(page: Page) -> None:
+    _open_newest(page)
     for box in page.locator("[data-choose]").all():
         box.check()
     page.click("[data-compare]")
@@ -132,13 +153,13 @@ def _refused(page: Page) -> None:
     page.route("**/v1/images/generations", lambda one: one.abort())
     fill_form(page, "lost on the way")
     page.click("[data-run]")
-    page.locator("[data-state=refused]").wait_for()
+    open_refused(page)
 
 
 _STATES: dict[str, Callable[[Page], None]] = {
     "empty": lambda page: None,
     "filled": _filled,
-    "lightbox": lambda page: page.locator("[data-open]").first.click(),
+    "lightbox": lambda page: _open_newest(page).locator("[data-open]").first.click(),
     "compare": _compared,
     "mask": lambda page: page.click("[data-mask]"),
     "code": lambda page: page.click("[data-as-code]"),
@@ -154,11 +175,11 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(tabs: Tabs, 
         quoted_credits(page)
         page.route("**/v1/images/generations", lambda one: one.abort(), times=1)
         page.click("[data-run]")
-        lost = page.locator("[data-state=refused]")
+        lost = open_refused(page)
         expect(lost).to_contain_text("can't be reached")
         expect(lost).to_contain_text("You can safely try again")
         lost.get_by_role("button", name="Try again").click()
-        expect(page.locator("[data-state=completed]")).to_contain_text("a logo without a road", timeout=60_000)
+        completed_card(page, "a logo without a road")
         poor = gateway.new_key("poor at the page", "0.2")
         page.evaluate(
             """key => fetch('/web/session', {method: 'POST', headers: {'Content-Type': 'application/json'},
@@ -170,7 +191,7 @@ def test_l17_errors_say_what_to_do_and_whether_anything_was_charged(tabs: Tabs, 
         quoted_credits(page)
         expect(page.locator("[data-hindrance]")).to_contain_text("Lower quality or size, or add credits")
         page.click("[data-run]")
-        refused = page.locator("[data-state=refused]")
+        refused = open_refused(page)
         expect(refused).to_contain_text("Add credits, or lower size, quality or number")
         expect(refused).to_contain_text("You weren't charged")
 

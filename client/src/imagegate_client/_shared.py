@@ -21,7 +21,7 @@ from imagegate_client._errors import (
     ImagegateError,
     InvalidResponseError,
 )
-from imagegate_client._types import File, ImageSource, Task
+from imagegate_client._types import File, ImageSource, Task, TaskFilters
 from imagegate_client._version import __version__
 
 T = TypeVar("T")
@@ -144,6 +144,17 @@ def timeout(read_s: float) -> httpx2.Timeout:
 def query(**given: Any) -> dict[str, Any]:
     """Without what is None."""
     return {name: value for name, value in given.items() if value is not None}
+
+
+def filter_texts(filters: TaskFilters) -> dict[str, Any]:
+    """As the query string has them."""
+    texts: dict[str, Any] = dict(filters)
+    for name, value in texts.items():
+        if isinstance(value, bool):
+            texts[name] = "true" if value else "false"
+    if "metadata" in texts:
+        texts["metadata"] = ":".join(texts["metadata"])
+    return texts
 
 
 def include_text(include: Iterable[str]) -> str | None:

@@ -31,6 +31,7 @@ from imagegate_client._types import (
     Quote,
     Task,
     TaskEvent,
+    TaskFilters,
     TaskList,
     TaskSummary,
 )
@@ -85,6 +86,9 @@ class Requests:
 
     def post(self, kind: type[T], path: str, **options: Any) -> T:
         return shared.decode(self.send("POST", path, **options), kind)
+
+    def patch(self, kind: type[T], path: str, **options: Any) -> T:
+        return shared.decode(self.send("PATCH", path, **options), kind)
 
     def pause(self, failure: ImagegateError, attempt: int, max_retries: int) -> None:
         """Wait before the next try, or raise the failure."""
@@ -180,27 +184,27 @@ class Tasks:
     def list(
         self,
         *,
-        status: str | None = None,
-        model: str | None = None,
-        q: str | None = None,
         cursor: str = "",
         limit: int = 20,
+        **filters: Unpack[TaskFilters],
     ) -> TaskList:
-        """A page of tasks, newest first. `q` is a part of the prompt, `cursor` the previous page's `next_cursor`."""
-        params = shared.query(status=status, model=model, q=q, cursor=cursor, limit=limit)
+        """A page of tasks, newest first. `cursor` is the previous page's `next_cursor`."""
+        params = shared.query(**shared.filter_texts(filters), cursor=cursor, limit=limit)
         return self._requests.get(TaskList, "/v1/tasks", params=params)
 
-    def iterate(
-        self, *, status: str | None = None, model: str | None = None, q: str | None = None
-    ) -> Iterator[TaskSummary]:
+    def iterate(self, **filters: Unpack[TaskFilters]) -> Iterator[TaskSummary]:
         """All tasks, newest first, page by page."""
         cursor = ""
         while True:
-            page = self.list(status=status, model=model, q=q, cursor=cursor, limit=100)
+            page = self.list(cursor=cursor, limit=100, **filters)
             yield from page.data
             if not page.has_more or not page.next_cursor:
                 return
             cursor = page.next_cursor
+
+    def update(self, task_id: str, *, metadata: Mapping[str, str | None]) -> Task:
+        """Change what is noted on a task: keys are set, or removed with None; others stay."""
+        return self._requests.patch(Task, f"/v1/tasks/{task_id}", json={"metadata": dict(metadata)})
 
     def cancel(self, task_id: str) -> Task:
         """Cancel a task: free as long as no upstream works on it, else it may still complete and be charged."""

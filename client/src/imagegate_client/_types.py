@@ -233,6 +233,8 @@ class Task(_Model, frozen=True, kw_only=True):
     """What kind of engine that is."""
     test: bool = False
     """Whether it is the example in a test webhook: no such task exists."""
+    metadata: dict[str, str] = {}
+    """What was noted on it: see `tasks.update`."""
     request: dict[str, Any] | None = None
     """The validated request, with `include=["request"]`."""
     result_data: tuple[TaskOutput, ...] = ()
@@ -244,6 +246,19 @@ class Task(_Model, frozen=True, kw_only=True):
     def ended(self) -> bool:
         """Whether nothing about it will change any more."""
         return self.status in ("completed", "failed")
+
+
+class OutputSummary(_Model, frozen=True, kw_only=True):
+    """One image of a task in a list."""
+
+    width: int
+    """Its real width in pixels."""
+    height: int
+    """Its real height in pixels."""
+    mime_type: str
+    """The type of its bytes."""
+    thumbnail_url: str | None = None
+    """The link to a small WebP of it."""
 
 
 class TaskSummary(_Model, frozen=True, kw_only=True):
@@ -267,6 +282,30 @@ class TaskSummary(_Model, frozen=True, kw_only=True):
     """Whether it failed."""
     thumbnail_url: str | None = None
     """The link to a small WebP of its first image."""
+    prompt: str = ""
+    """Its first 300 characters."""
+    size: str = ""
+    """As requested: `auto`, a ratio, or `WxH`."""
+    resolution: str | None = None
+    """The tier; None where it has no effect."""
+    quality: str | None = None
+    """None where the model has none."""
+    n: int = 1
+    """How many images were ordered."""
+    references: int = 0
+    """How many references it has."""
+    has_mask: bool = False
+    """Whether it has a mask."""
+    outputs: tuple[OutputSummary, ...] = ()
+    """Its images."""
+    results_expire_at: int | None = None
+    """When the links to its images end."""
+    cost: Cost | None = None
+    """The charge; None until the task has ended."""
+    error: TaskError | None = None
+    """Why it failed."""
+    metadata: dict[str, str] = {}
+    """What was noted on it."""
 
 
 class TaskList(_Model, frozen=True, kw_only=True):
@@ -350,6 +389,29 @@ class Credits(_Model, frozen=True, kw_only=True):
     """The API key that asked."""
 
 
+class TaskFilters(TypedDict, total=False):
+    """Which tasks a list is of; all that are given must hold."""
+
+    q: str
+    """Words that all occur in the prompt, in any order and case."""
+    status: str
+    """`pending`, `processing`, `completed`, `failed` or `cancelled`."""
+    model: str
+    """The model as named in the request."""
+    references: bool
+    """Whether it has references."""
+    starred: bool
+    """Whether its metadata says `starred`: `"true"`."""
+    tag: str
+    """One of the `tags` of its metadata, a list with commas."""
+    metadata: tuple[str, str]
+    """A key of its metadata and the value."""
+    created_after: int
+    """Created at or after this moment, Unix seconds."""
+    created_before: int
+    """Created before this moment, Unix seconds."""
+
+
 class ImageOptions(TypedDict, total=False):
     """What can be asked for besides the prompt. What is left out is the model's default."""
 
@@ -375,6 +437,8 @@ class ImageOptions(TypedDict, total=False):
     """A PNG with alpha by URL. `images.edit` takes local files too."""
     callback_url: str
     """Where the ended task is sent: see `webhooks.verify`."""
+    metadata: dict[str, str]
+    """Notes on the task, at most 16, which it shows again; `tasks.list` finds tasks by them."""
 
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | File

@@ -26,6 +26,7 @@ from imagegate.domain.errors import InvalidRequest, IpRestricted, RateLimitExcee
 from imagegate.domain.time import US_PER_MINUTE, US_PER_SECOND, ceil_seconds
 from imagegate.runtime import Runtime
 from imagegate.security.api_keys import PREFIXES, hash_key, is_well_formed
+from imagegate.security.failed_logins import network_of
 from imagegate.security.rate_limit import Allowed, Denied, Quota, RateLimiter
 from imagegate.security.signing import TOKEN_PREFIX, verify_page_token
 from imagegate.store.api_keys import find_key_by_digest
@@ -51,6 +52,7 @@ class Authenticator:
         self._runtime = runtime
         self._limiter = RateLimiter(runtime.clock, bucket_table(runtime.db))
         self._failed_logins = RateLimiter(runtime.clock)
+        self._visitors = RateLimiter(runtime.clock)
         self._pepper = runtime.keyring.pepper
         self._cache_secret = secrets.token_bytes(16)
         self._cached: dict[bytes, _CachedKey] = {}  # the one that was looked up last comes last
@@ -73,6 +75,25 @@ class Authenticator:
             raise IpRestricted
         await self._check_rate_limit(scope, key)
         return key
+
+    async def authenticate_if_given(self, scope: Scope) -> ApiKey | None:
+        """None for a visitor, who sends no key at all. RateLimitExceeded above what an address may ask for."""
+        if _credential(scope) is not None:
+            return await self.authenticate(scope)
+        if scope["query_string"]:
+            _refuse_key_in_query(scope)
+        limit = self._runtime.settings.limits.visitor_requests_per_minute
+        if limit == 0:
+            raise Unauthorized("Authentication required")
+        result = await self._visitors.take(Quota("visitors", network_of(self.client_address(scope)), limit))
+        if isinstance(result, Denied):
+            raise RateLimitExceeded(
+                f"Without a key {limit:,} requests a minute are answered for one address; please try again later",
+                reason="visitors",
+                headers={"Retry-After": str(ceil_seconds(result.retry_after_us))},
+            )
+        scope["state"]["key"] = None
+        return None
 
     def client_address(self, scope: Scope) -> str:
         return client_address(scope, self._runtime.settings.server.trusted_proxies)
@@ -187,7 +208,7 @@ def build_actor_provider(authenticator: Authenticator) -> Callable[[Scope], Acto
     return provide_actor
 
 
-def authenticated_key(scope: Scope) -> ApiKey:
-    """The argument `key` of handlers: what the endpoint found."""
-    key: ApiKey = scope["state"]["key"]
+def authenticated_key(scope: Scope) -> ApiKey | None:
+    """The argument `key` of handlers: what the endpoint found; None for a visitor, where those are let in."""
+    key: ApiKey | None = scope["state"]["key"]
     return key

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -24,8 +24,9 @@ from litestar.utils import normalize_path
 from imagegate.api.auth import Authenticator
 from imagegate.api.body import ApiRequest, read_json
 from imagegate.api.client_connection import is_client_gone
-from imagegate.api.openapi.operation import operation_of
+from imagegate.api.openapi.operation import Operation, operation_of
 from imagegate.api.params import ParameterReader, type_hints
+from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import PermissionDenied
 from imagegate.settings import Server
 
@@ -56,7 +57,7 @@ class Endpoint:
         operation = operation_of(handler)
         wanted = type_hints(handler.fn)
         self._function = handler.fn
-        self._authenticate = None if operation.public else authenticator.authenticate
+        self._authenticate = _authenticate_with(operation, authenticator)
         self._scope = operation.scope
         self._parameters = ParameterReader(handler.fn)
         self._values = {name: value for name, value in services.values.items() if name in wanted}
@@ -85,7 +86,7 @@ class Endpoint:
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> Any:
         if self._authenticate is not None:
             key = await self._authenticate(scope)
-            if self._scope is not None and not key.has_scopes((self._scope,)):
+            if key is not None and self._scope is not None and not key.has_scopes((self._scope,)):
                 raise PermissionDenied(f"This key lacks the scope {self._scope}")
         arguments = self._parameters.read(scope)
         if self._body_type is not None:
@@ -98,6 +99,14 @@ class Endpoint:
         if self._takes_request:
             arguments["request"] = ApiRequest(scope, receive, send)
         return await self._function(**self._values, **arguments)
+
+
+def _authenticate_with(
+    operation: Operation, authenticator: Authenticator
+) -> Callable[[Scope], Awaitable[ApiKey | None]] | None:
+    if operation.public:
+        return None
+    return authenticator.authenticate_if_given if operation.key_optional else authenticator.authenticate
 
 
 def _encode(result: Any, scope: Scope) -> tuple[list[tuple[bytes, bytes]], bytes] | ASGIApp:

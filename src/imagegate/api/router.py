@@ -13,6 +13,7 @@ from imagegate.api.openapi import document
 from imagegate.api.v1 import (
     accounts,
     admin,
+    admin_tasks,
     credits,
     images,
     keys,
@@ -21,12 +22,29 @@ from imagegate.api.v1 import (
     overview,
     routes,
     status,
+    task_lists,
     tasks,
     usage,
     webhooks,
 )
 
-_V1 = (images, tasks, webhooks, credits, ledger, keys, usage, accounts, admin, overview, models, status, routes)
+_V1 = (
+    images,
+    tasks,
+    task_lists,
+    webhooks,
+    credits,
+    ledger,
+    keys,
+    usage,
+    accounts,
+    admin,
+    admin_tasks,
+    overview,
+    models,
+    status,
+    routes,
+)
 _OTHERS = (signed_links, document, reference, upload, files, health, metrics)
 HANDLERS = [one for module in _V1 + _OTHERS for one in vars(module).values() if isinstance(one, HTTPRouteHandler)]
 # Not in our document: the vendor's own describes them.

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from imagegate.domain.ids import TASK_ID_RE
+from imagegate.domain.metadata import KEY_PATTERN, MAX_JSON_BYTES, MAX_KEYS, MAX_VALUE_CHARS, RESERVED_KEYS
 
 REQUIRED_KEYWORD = "x-needed"
 _SORTABLE_ID = "[0-9a-hjkmnp-tv-z]{26}"
@@ -70,6 +71,16 @@ Status = Annotated[
     str, doc("It never returns to an earlier status", enum=["pending", "processing", "completed", "failed"])
 ]
 NextCursor = Annotated[str | None, doc("Pass it as `cursor` for the next page; null on the last")]
+METADATA_BOUNDS = (
+    f"at most {MAX_KEYS} keys of letters, digits, _, . and -, neither id nor status; each value a text of at most"
+    f" {MAX_VALUE_CHARS} code points; at most {MAX_JSON_BYTES:,} bytes as JSON"
+)
+MetadataValue = Annotated[str, schema(maxLength=MAX_VALUE_CHARS)]
+Metadata = Annotated[
+    dict[str, MetadataValue],
+    schema(maxProperties=MAX_KEYS, propertyNames={"pattern": KEY_PATTERN, "not": {"enum": list(RESERVED_KEYS)}}),
+]
+MetadataView = Annotated[Metadata, doc("What the account noted on the task; absent where it is nothing")]
 HasMore = Annotated[bool, doc("Whether there is a next page")]
 
 Number = Annotated[

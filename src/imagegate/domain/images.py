@@ -6,6 +6,8 @@ Which values a model allows is decided by its family.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -26,6 +28,7 @@ class ImageRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     background: str | None = None
     output_format: str | None = None
     output_compression: int | None = None
+    metadata: dict[str, str] | None = None
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -67,6 +70,9 @@ class ImageOrder(msgspec.Struct, frozen=True):
         return self.mask_url is not None
 
 
-def request_fingerprint(order: ImageOrder) -> str:
+def request_fingerprint(order: ImageOrder, metadata: Mapping[str, str] = MappingProxyType({})) -> str:
     """SHA-256 of the checked request: what 'the same body' means to an Idempotency-Key."""
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(order, hop=0, trace=UNSET))).hexdigest()
+    body = msgspec.json.encode(msgspec.structs.replace(order, hop=0, trace=UNSET))
+    if metadata:  # without any it is what earlier versions stored
+        body += msgspec.json.encode(dict(metadata), order="sorted")
+    return hashlib.sha256(body).hexdigest()

@@ -87,6 +87,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     `cancel_requested` when its customer first asked to cancel it. A worker looks at a queued task at `due`; it waits
     for a route since `waiting_since`, if at all.
     `thumbnail_expires` is None where it has no thumbnails. `refunded` is when an operator gave the charge back.
+    `starred_since` is when its metadata began to say that it is starred, None where they do not.
     """
 
     id: str
@@ -121,6 +122,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since: int | None = None
     waiting_reason: str | None = None
     is_buying: bool = False
+    metadata: dict[str, str] = {}
+    starred_since: int | None = None
 
     @property
     def thumbnail_positions(self) -> frozenset[int]:

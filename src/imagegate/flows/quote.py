@@ -9,6 +9,7 @@ from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import InvalidRequest, ModelAccessDenied, ModelNotFound, ServiceUnavailable
 from imagegate.domain.images import ImageOrder, ImageRequest
+from imagegate.domain.metadata import metadata_fault
 from imagegate.domain.prices import Charge, Price
 from imagegate.domain.time import utc_date
 from imagegate.domain.usage import Usage
@@ -32,13 +33,19 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     maximum: Charge
 
 
-def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int) -> Quote:
-    """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request."""
+def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey | None, now_us: int) -> Quote:
+    """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request.
+
+    Without a key it is for anybody, who may use every model.
+    """
+    if fault := metadata_fault(request.metadata or {}):
+        raise InvalidRequest(fault, param="metadata")
     name = DEFAULT_MODEL if request.model is None else request.model
     if "\0" in name:
         raise _has_nul("model")
     model, alias = find_model(runtime, name)
-    ensure_model_allowed(key, name)
+    if key is not None:
+        ensure_model_allowed(key, name)
     return quote_model(runtime, request, model, alias, now_us)
 
 

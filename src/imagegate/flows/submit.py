@@ -53,12 +53,13 @@ async def submit(
     quote = make_quote(runtime, request, key, now)
     if hop:
         quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, hop=hop))
-    use = idempotency_use(runtime, ENDPOINT, idempotency_key, request_fingerprint(quote.order))
-    submitted = await submit_quote(runtime, quote, key, now, use)
+    metadata = request.metadata or {}
+    use = idempotency_use(runtime, ENDPOINT, idempotency_key, request_fingerprint(quote.order, metadata))
+    submitted = await submit_quote(runtime, quote, key, now, use, metadata=metadata)
     return submitted.task, submitted.how is Submission.replayed
 
 
-def quote_possible(runtime: Runtime, request: ImageRequest, key: ApiKey, now_us: int) -> Quote:
+def quote_possible(runtime: Runtime, request: ImageRequest, key: ApiKey | None, now_us: int) -> Quote:
     """The quote of what a create would accept, now or once its routes work again."""
     quote = make_quote(runtime, request, key, now_us)
     if refusal := find_refusal(runtime, quote.order):
@@ -89,6 +90,7 @@ async def submit_quote(
     *,
     received: Mapping[str, ReceivedFile] = MappingProxyType({}),
     owed: OwedAnswer | None = None,
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> Submitted:
     """The same for a request that was quoted at `now`; `received` as in `pin_local_inputs`."""
     _ensure_undamaged(runtime)
@@ -102,6 +104,8 @@ async def submit_quote(
     if runtime.tracing is not None and (trace := runtime.tracing.traceparent()):
         quote = msgspec.structs.replace(quote, order=msgspec.structs.replace(quote.order, trace=trace))
     new = await _new_task(runtime, quote, key, now, received)
+    if metadata:
+        new = msgspec.structs.replace(new, metadata=dict(metadata))
     if owed is not None:
         new = msgspec.structs.replace(new, owed=owed)
         owed.live.wait_for(new.id)

@@ -131,6 +131,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unfinished_total: Annotated[int, whole(1, 1000 * MANY)] = 50_000
     account_requests_per_minute: Annotated[int, PER_MINUTE] = 0
     failed_logins_per_minute: Annotated[int, whole(0, MAX_REQUESTS_PER_MINUTE)] = 10
+    visitor_requests_per_minute: Annotated[int, whole(0, MAX_REQUESTS_PER_MINUTE)] = 300
     webhook_sends_per_minute: Annotated[int, PER_MINUTE] = 30
     new_keys_per_minute: Annotated[int, PER_MINUTE] = 30
     event_streams_per_key: Annotated[int, whole(1, MANY)] = 1000

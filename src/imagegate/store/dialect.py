@@ -21,13 +21,23 @@ Clock = Callable[[], int]
 SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
+ORDER_REFERENCES = "/* number of references of the order */"
+METADATA_OBJECT = "/* names and values as a JSON object */"
 
-_SQLITE_MARKERS = {SKIP_LOCKED: "", LOCK_ROWS: "", ORDER_PROMPT: "order_body ->> '$.prompt'"}
+_SQLITE_MARKERS = {
+    SKIP_LOCKED: "",
+    LOCK_ROWS: "",
+    ORDER_PROMPT: "order_body ->> '$.prompt'",
+    ORDER_REFERENCES: "json_array_length(order_body, '$.image_urls')",
+    METADATA_OBJECT: "json_group_object(name, value)",
+}
 _POSTGRES_MARKERS = {
     SKIP_LOCKED: "FOR UPDATE SKIP LOCKED",
     # NO KEY: rows that refer to a locked one can still be inserted, which a plain FOR UPDATE would block.
     LOCK_ROWS: "FOR NO KEY UPDATE",
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
+    ORDER_REFERENCES: "json_array_length(CAST(order_body AS JSON) -> 'image_urls')",
+    METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
 }
 
 

@@ -15,16 +15,18 @@ from imagegate.store.answers import FailedBefore, Joined, OwedAnswer, find_answe
 from imagegate.store.dialect import SKIP_LOCKED, Row
 from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
+from imagegate.store.task_metadata import SELECT_METADATA, SELECT_STARRED, insert_metadata
 from imagegate.store.transaction import LOCKING_ACCOUNTS, Tx, run_together
 
-SELECT_TASK = """SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
+SELECT_TASK = f"""SELECT id, account_id, key_id, model, state, claim_no, crashes, progress, order_body, billing_rule,
     price_version, hold, created, deadline, started, ended, lease_until, owner, charge, usage_body, usage_source,
     engine, results, error, results_expire, thumbnail_expires, first_sent, cancel_requested,
     due, waiting_since, waiting_reason, spool_wait,
     CASE WHEN state IN ('queued', 'running') AND first_sent IS NOT NULL THEN EXISTS (
         SELECT 1 FROM attempts a WHERE a.task_id = tasks.id AND a.outcome IN ('sending', 'produced')) ELSE FALSE END
     AS is_buying,
-    (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded FROM tasks"""
+    (SELECT r.created FROM refunds r WHERE r.task_id = tasks.id) AS refunded,
+    {SELECT_METADATA}, {SELECT_STARRED} FROM tasks"""
 
 WAITING_FOR_STORAGE = "storage_unavailable"
 _FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id"
@@ -164,6 +166,7 @@ def _insert_tasks(tx: Tx, holder: Holder, tasks: Sequence[NewTask]) -> None:
             for new in tasks
         ],
     )
+    insert_metadata(tx, [(new.id, new.account_id, new.metadata) for new in tasks])
     tx.insert_rows("answers", [new_row(new.id, new.created, new.owed) for new in tasks if new.owed])
     for new in tasks:
         for asset in new.input_assets:
@@ -252,9 +255,17 @@ def wake_waiting_tasks(tx: Tx, limit: int) -> int:
     )
 
 
+_JSON_COLUMNS = (
+    ("order", "order_body"),
+    ("usage", "usage_body"),
+    ("results", "results"),
+    ("error", "error"),
+    ("metadata", "metadata"),
+)
+
+
 def task_from_row(row: Row) -> Task:
     plain = {name: value for name, value in row.items() if value is not None}
     plain["is_buying"] = bool(row["is_buying"])
-    json_columns = (("order", "order_body"), ("usage", "usage_body"), ("results", "results"), ("error", "error"))
-    parsed = {name: msgspec.json.decode(plain[column]) for name, column in json_columns if column in plain}
+    parsed = {name: msgspec.json.decode(plain[column]) for name, column in _JSON_COLUMNS if column in plain}
     return msgspec.convert(plain | parsed, Task)

@@ -109,6 +109,8 @@ def _describe(handler: HTTPRouteHandler, name: str, schemas: Schemas) -> dict[st
         entry["description"] = " ".join(filter(None, (operation.description, scope)))
     if operation.public:
         entry["security"] = []
+    elif operation.key_optional:
+        entry["security"] = [{"key": []}, {}]
     parameters = parameters_of(handler.fn)
     if parameters:
         entry["parameters"] = [_parameter(parameter) for parameter in parameters]

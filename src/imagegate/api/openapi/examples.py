@@ -77,6 +77,7 @@ COMPLETED_TASK = _task(
         "results_expire_at": EXPIRES,
     },
 )
+NOTED_TASK = {**COMPLETED_TASK, "metadata": {"order": "17"}}
 CANCELLED_TASK = _task(
     "failed",
     0,
@@ -102,6 +103,16 @@ _ROW = {
     "result_count": 1,
     "credits_used": 3.227994,
     "has_error": False,
+    "prompt": "A beautiful colorful sunset over the ocean",
+    "size": "1:1",
+    "resolution": "1K",
+    "quality": "medium",
+    "n": 1,
+    "references": 0,
+    "has_mask": False,
+    "outputs": [{"width": 1024, "height": 1024, "mime_type": "image/png"}],
+    "results_expire_at": EXPIRES,
+    "cost": {"credits": 3.227994, "usd": 0.0474705},
 }
 TASKS = {"object": "list", "data": [_ROW], "total": 1, "page": 1, "page_size": 20}
 
@@ -224,6 +235,7 @@ PRICES = {
         }
     ],
 }
+ACCOUNT_TASKS = _list({**_ROW, "account_id": ACCOUNT_ID, "account_name": "shop"})
 OPEN_ACCOUNT = {
     "id": ACCOUNT_ID,
     "object": "account",

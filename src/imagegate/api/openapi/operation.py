@@ -44,7 +44,8 @@ class ResponseLink(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """A decorator that makes a handler. `scope` None: any key; `public`: no key.
+    """A decorator that makes a handler. `scope` None: any key; `public`: no key; `key_optional`: visitors too, who are
+    limited by their address, and for whom the argument `key` is None.
 
     `streamed_type` describes a body that the handler reads itself, of `streamed_media_type`, and limits itself.
     `statuses` are the successful ones. `error_type` None is the usual error.
@@ -57,6 +58,7 @@ class Operation(msgspec.Struct, frozen=True):
     description: str = ""
     scope: Scope | None = None
     public: bool = False
+    key_optional: bool = False
     streamed_type: Any = None
     streamed_media_type: str = "application/json"
     request_example: Any = None

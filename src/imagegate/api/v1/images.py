@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response
 from litestar.params import HeaderParameter
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
@@ -17,11 +17,13 @@ from imagegate.api.problems import wrong_base_hint
 from imagegate.api.responses import REPLAYED_HEADER, replayed_headers, wait_for_task
 from imagegate.api.v1.tasks import TASK_LINKS
 from imagegate.api_docs.schema import (
+    METADATA_BOUNDS,
     SIZE_PATTERN,
     BillingRule,
     CallbackUrl,
     Count,
     FetchUrl,
+    Metadata,
     PriceVersion,
     doc,
     required,
@@ -112,6 +114,7 @@ class ImageRequest(images.ImageRequest, frozen=True, omit_defaults=True):
     output_compression: Annotated[
         Annotated[int, schema(minimum=0, maximum=100)] | None, doc("100 when absent; for jpeg and webp, else ignored")
     ] = None
+    metadata: Annotated[Metadata | None, doc(f"Notes on the task: {METADATA_BOUNDS}")] = None
 
 
 class Expectation(msgspec.Struct):
@@ -150,7 +153,9 @@ class QuoteView(msgspec.Struct, kw_only=True):
     n: Annotated[int, doc("How many images", minimum=1, maximum=10)]
     size: SizeView
     quality: Annotated[str | None, doc("null where the model has none")]
-    affordable: Annotated[bool, doc("Whether account and key could hold the maximum now")]
+    affordable: (
+        Annotated[bool, doc("Whether account and key could hold the maximum now; absent without a key")] | UnsetType
+    ) = UNSET
     expected: Money
     maximum: Annotated[Money, doc("The hold of a create")]
     lines: list[LineView]
@@ -224,18 +229,22 @@ def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
 @post(
     "/v1/images/quotes",
     summary="Price a request: expected, maximum and lines; stores nothing",
+    description="Without a key it answers with public prices, for requests without references.",
     tag="images",
+    key_optional=True,
     scope=Scope.images_write,
     response_example=examples.QUOTE,
     request_example=REQUEST_EXAMPLE,
     errors=_MODEL_ERRORS,
 )
-async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey) -> QuoteView:
+async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey | None) -> QuoteView:
+    if key is None and (data.image_urls or data.mask_url is not None):
+        raise errors.Unauthorized("A quote with references or a mask needs a key")
     quote = quote_possible(runtime, data, key, runtime.clock())
     conflict = await find_price_conflict(runtime, quote.price_version)
     if conflict is not None:
         raise conflict
-    affordable = await _is_affordable(runtime, key, quote.maximum.total)
+    affordable = await _is_affordable(runtime, key, quote.maximum.total) if key is not None else UNSET
     return quote_view(quote, affordable, runtime.credits_per_usd)
 
 
@@ -253,7 +262,7 @@ def _load_account_and_key(tx: Tx, account_id: str, key_id: str) -> tuple[Account
     return None if account is None or key is None else (account, key)
 
 
-def quote_view(quote: Quote, affordable: bool, rate: int) -> QuoteView:
+def quote_view(quote: Quote, affordable: bool | UnsetType, rate: int) -> QuoteView:
     order, size = quote.order, quote.order.size
     return QuoteView(
         model=order.model,

@@ -30,12 +30,13 @@ class PriceList(msgspec.Struct, kw_only=True):
 
 @get(
     "/v1/models",
-    summary="Names that this key may use",
+    summary="Names that this key may use; every name without one",
     tag="models",
+    key_optional=True,
     response_example=examples.MODELS,
     links=(ResponseLink("get_model", "What it accepts", {"name": "$response.body#/data/0/id"}),),
 )
-async def list_models(runtime: Runtime, key: ApiKey) -> ModelList:
+async def list_models(runtime: Runtime, key: ApiKey | None) -> ModelList:
     return ModelList(data=models_for_key(runtime, key))
 
 
@@ -43,12 +44,13 @@ async def list_models(runtime: Runtime, key: ApiKey) -> ModelList:
     "/v1/models/{name:str}",
     summary="What a model accepts and costs",
     tag="models",
+    key_optional=True,
     response_example=examples.MODEL,
     errors=(errors.ModelNotFound, errors.ModelAccessDenied),
 )
 async def get_model(
     runtime: Runtime,
-    key: ApiKey,
+    key: ApiKey | None,
     name: Annotated[str, PathParameter(), doc("A name of the list", minLength=1, examples=["gpt-image-2"])],
 ) -> ModelDetail:
     return model_detail(runtime, key, name)

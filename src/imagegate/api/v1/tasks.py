@@ -1,4 +1,4 @@
-"""/v1/tasks: one task, its changes as server-sent events, lists of tasks, and cancelling one."""
+"""/v1/tasks: one task, its changes as server-sent events, several by id, its metadata, and cancelling one."""
 
 from __future__ import annotations
 
@@ -9,30 +9,26 @@ import msgspec
 from litestar import Response
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.types import ASGIApp, HTTPScope, Receive, Send
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import ResponseLink, get, post
-from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, read_list
-from imagegate.api.params import MAX_WAIT_S, PageNumber
+from imagegate.api.openapi.operation import ResponseLink, get, patch, post
+from imagegate.api.params import MAX_WAIT_S
 from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
-from imagegate.api_docs.schema import Count, Link, Number, Seconds, Status, TaskIdText, doc, required
+from imagegate.api_docs.schema import METADATA_BOUNDS, MetadataValue, doc, required
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
-from imagegate.domain.money import format_credits, json_number
-from imagegate.domain.pages import Position
 from imagegate.domain.tasks import Task
-from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.cancel import cancel
-from imagegate.flows.views.task import TaskView, task_view, thumbnail_link
+from imagegate.flows.views.task import TaskView, task_view
 from imagegate.flows.views.task_detail import INCLUDE_PARTS, DetailedTask, task_detail_view
 from imagegate.flows.views.task_stream import has_seen_end, stream_events
 from imagegate.runtime import Runtime
-from imagegate.store.queries.tasks import STATUS_SQL, TaskFilter, find_tasks, list_tasks_before, list_tasks_page
+from imagegate.store.queries.tasks import find_tasks
+from imagegate.store.task_metadata import MetadataChanged, MetadataRefused, NoSuchTask, change_metadata
 
 _MAX_BATCH_SIZE = 50
-_NARROW = "search without q or with a status or model, and page by cursor instead of page"
 RETRY_MS = 2000
 _EVENT_HEADERS = [
     (b"cache-control", b"no-store"),
@@ -62,25 +58,6 @@ Include = Annotated[
         extra={"rule": f"must list some of {', '.join(INCLUDE_PARTS)}"},
     ),
 ]
-StatusFilter = Annotated[str, QueryParameter(name="status"), doc("Only tasks in this state", enum=["", *STATUS_SQL])]
-ModelFilter = Annotated[str, QueryParameter(name="model"), doc("Only tasks of this model", examples=["gpt-image-2"])]
-TypeFilter = Annotated[str, QueryParameter(name="type"), doc("Only image tasks exist", enum=["", "image"])]
-PromptFilter = Annotated[
-    str,
-    QueryParameter(name="q"),
-    Meta(max_length=200, description="Only tasks whose prompt has this text", extra_json_schema={"examples": ["fox"]}),
-]
-TaskCursor = Annotated[
-    Annotated[str, Meta(max_length=1000)] | None,
-    QueryParameter(name="cursor"),
-    doc("Empty at the start of a list by cursor, then next_cursor of the previous page"),
-]
-PageSize = Annotated[int, QueryParameter(name="page_size"), Meta(ge=1, le=100, description="Tasks on a page")]
-CursorLimit = Annotated[
-    Annotated[int, Meta(ge=1, le=100)] | None,
-    QueryParameter(name="limit"),
-    doc("With cursor: another name of page_size"),
-]
 _TASK_ID_LINK = {"task_id": "$response.body#/id"}
 TASK_LINKS = (
     ResponseLink("get_task", "How far it is", _TASK_ID_LINK),
@@ -89,39 +66,15 @@ TASK_LINKS = (
     ResponseLink("batch_tasks", "Several at once", body={"task_ids": ["$response.body#/id"]}),
     ResponseLink("get_ledger", "What it cost", _TASK_ID_LINK),
 )
-_FIRST_TASK_LINK = {"task_id": "$response.body#/data/0/id"}
 
 
-class TaskRow(msgspec.Struct, kw_only=True):
-    """A task in a list."""
+class MetadataBody(msgspec.Struct):
+    """What changes; the rest stays."""
 
-    id: TaskIdText
-    model: str
-    type: Literal["image"]
-    status: Status
-    progress: Annotated[int, doc("It never decreases; 100 only when completed", minimum=0, maximum=100)]
-    created_at: Seconds
-    has_results: bool
-    result_count: Count
-    credits_used: Annotated[Number, doc("Once the task has ended")] | UnsetType = UNSET
-    has_error: bool
-    thumbnail_url: Annotated[Link, doc("A WebP of at most 512 pixels of the first result")] | UnsetType = UNSET
-
-
-class TaskPage(msgspec.Struct, kw_only=True):
-    """The list by page."""
-
-    object: Literal["list"] = "list"
-    data: list[TaskRow]
-    total: Count
-    page: Annotated[int, doc("From 1", minimum=1)]
-    page_size: Annotated[int, doc("Tasks on a page", minimum=1, maximum=100)]
-
-
-class TaskList(CursorPage, kw_only=True):
-    """The list by cursor."""
-
-    data: list[TaskRow]
+    metadata: Annotated[
+        dict[str, MetadataValue | None] | None,
+        required(f"Keys to set, or with null to remove; then there must be {METADATA_BOUNDS}"),
+    ] = None
 
 
 class BatchRequest(msgspec.Struct):
@@ -183,37 +136,28 @@ async def get_events(
     return EventStream(runtime, key.id, task, seen)
 
 
-@get(
-    "/v1/tasks",
-    summary="Tasks, newest first, by page or by cursor",
+@patch(
+    "/v1/tasks/{task_id:str}",
+    summary="Change a task's metadata, at any time",
+    description="Keys are set, or removed by null; others stay. It makes no event and sends no webhook."
+    ' `starred`: `"true"` keeps the task and its thumbnails; `tags` is a list with commas, such as `"logo,spring"`.',
     tag="tasks",
-    scope=Scope.tasks_read,
-    response_example=examples.TASKS,
-    links=(ResponseLink("get_task", "The newest of them", _FIRST_TASK_LINK),),
+    scope=Scope.images_write,
+    request_example={"metadata": {"order": "17", "draft": None}},
+    response_example=examples.NOTED_TASK,
+    errors=(errors.InvalidTaskId, errors.TaskNotFound),
 )
-async def list_tasks(
-    runtime: Runtime,
-    key: ApiKey,
-    status: StatusFilter = "",
-    model: ModelFilter = "",
-    task_type: TypeFilter = "",
-    page: PageNumber = 1,
-    q: PromptFilter = "",
-    cursor: TaskCursor = None,
-    page_size: PageSize = 20,
-    limit: CursorLimit = None,
-) -> TaskPage | TaskList:
-    # a database holds no U+0000 in its text, and so no model and no prompt of that name
-    wanted = TaskFilter(status, _without_null(model), _without_null(q))
-    if cursor is not None:
-        before = decode_cursor(cursor, Position)
-        tasks = await read_list(
-            runtime, key, _NARROW, list_tasks_before, key.account_id, wanted, before, limit or page_size
-        )
-        return cursor_page(TaskList, tasks, lambda task: _task_row(runtime, task))
-    found, total = await read_list(runtime, key, _NARROW, list_tasks_page, key.account_id, wanted, page, page_size)
-    rows = [_task_row(runtime, task) for task in found]
-    return TaskPage(data=rows, total=total, page=page, page_size=page_size)
+async def update_task(data: MetadataBody, runtime: Runtime, key: ApiKey, task_id: TaskIdPath) -> TaskView:
+    if data.metadata is None:
+        raise errors.InvalidRequest("metadata is required", param="metadata")
+    await find_owned_task(runtime, key.account_id, task_id)
+    match await runtime.db.write(change_metadata, key.account_id, task_id, data.metadata):
+        case MetadataRefused(fault=fault):
+            raise errors.InvalidRequest(fault, param="metadata")
+        case NoSuchTask():
+            raise errors.TaskNotFound
+        case MetadataChanged():
+            return task_view(runtime, await find_owned_task(runtime, key.account_id, task_id))
 
 
 @post(
@@ -244,26 +188,6 @@ async def batch_tasks(data: BatchRequest, runtime: Runtime, key: ApiKey) -> Batc
 async def cancel_task(runtime: Runtime, key: ApiKey, task_id: TaskIdPath) -> TaskView:
     task = await find_owned_task(runtime, key.account_id, task_id)
     return task_view(runtime, await cancel(runtime, task))
-
-
-def _without_null(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _task_row(runtime: Runtime, task: Task) -> TaskRow:
-    return TaskRow(
-        id=task.id,
-        model=task.order.model,
-        type="image",
-        status=task.status,
-        progress=task.progress,
-        created_at=task.created // US_PER_SECOND,
-        has_results=bool(task.results),
-        result_count=len(task.results),
-        credits_used=json_number(format_credits(task.charge or 0, runtime.credits_per_usd)) if task.terminal else UNSET,
-        has_error=task.error is not None,
-        thumbnail_url=thumbnail_link(runtime, task),
-    )
 
 
 def _event_number(last_event_id: str) -> int:

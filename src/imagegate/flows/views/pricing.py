@@ -60,9 +60,10 @@ class PriceView(msgspec.Struct, frozen=True, kw_only=True):
     range: Span
 
 
-def models_for_key(runtime: Runtime, key: ApiKey) -> list[ModelView]:
-    """Every name that this key may use, aliases included."""
-    served = [(name, model) for name, model in _served_models(runtime) if key.models is None or name in key.models]
+def models_for_key(runtime: Runtime, key: ApiKey | None) -> list[ModelView]:
+    """Every name that this key may use, aliases included; without one, every name."""
+    allowed = None if key is None else key.models
+    served = [(name, model) for name, model in _served_models(runtime) if allowed is None or name in allowed]
     return [ModelView(id=name, created=model.created) for name, model in served]
 
 
@@ -71,10 +72,11 @@ def _served_models(runtime: Runtime) -> list[tuple[str, Model]]:
     return [(name, hit[0]) for name, hit in found if hit and runtime.serves_model(hit[0].id)]
 
 
-def model_detail(runtime: Runtime, key: ApiKey, name: str) -> ModelDetail:
+def model_detail(runtime: Runtime, key: ApiKey | None, name: str) -> ModelDetail:
     """ModelNotFound or ModelAccessDenied, as for a create."""
     find_model(runtime, name)
-    ensure_model_allowed(key, name)
+    if key is not None:
+        ensure_model_allowed(key, name)
     return public_model_detail(runtime, name)
 
 

@@ -9,7 +9,18 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from imagegate.api_docs.schema import BillingRule, Count, Link, Number, PriceVersion, Seconds, Status, TaskIdText, doc
+from imagegate.api_docs.schema import (
+    BillingRule,
+    Count,
+    Link,
+    MetadataView,
+    Number,
+    PriceVersion,
+    Seconds,
+    Status,
+    TaskIdText,
+    doc,
+)
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, TaskState
@@ -81,7 +92,7 @@ class BillingView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    """A task. The response for an ended task does not change any more."""
+    """A task. The response for an ended task does not change any more, but for its metadata."""
 
     created: Seconds
     id: TaskIdText
@@ -102,6 +113,7 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     engine: Annotated[str, doc("Only for the embedded engine")] | UnsetType = UNSET
     notice: Annotated[str, doc("What kind of engine it is")] | UnsetType = UNSET
     test: Annotated[bool, doc("true in a test webhook, whose task does not exist; else absent")] | UnsetType = UNSET
+    metadata: MetadataView | UnsetType = UNSET
 
 
 View = TypeVar("View", bound=TaskView)
@@ -130,7 +142,13 @@ def view_as(kind: type[View], runtime: Runtime, task: Task, at: int | None = Non
         results_expire_at=task.results_expire // US_PER_SECOND if task.results_expire else UNSET,
         engine=EMBEDDED if embedded else UNSET,
         notice=NOTICE if embedded else UNSET,
+        metadata=metadata_view(task),
     )
+
+
+def metadata_view(task: Task) -> dict[str, str] | UnsetType:
+    """In the order of the keys, which is the same on every engine."""
+    return dict(sorted(task.metadata.items())) if task.metadata else UNSET
 
 
 def task_encoder(runtime: Runtime) -> Callable[[Task], bytes]:

@@ -11,7 +11,7 @@ from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store.queries.margin import MarginSum, sum_margin_by_day
 from imagegate.store.queries.stats import COUNT_UNFINISHED, COUNT_WEBHOOKS
-from imagegate.store.queries.tasks import STATUS_SQL
+from imagegate.store.queries.task_filter import STATUS_SQL
 from imagegate.store.transaction import Tx
 
 # The index of ended tasks by time finds the days.

@@ -3,70 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.domain.tasks import TERMINAL_STATES, Task, TaskState, public_status
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.store.dialect import ORDER_PROMPT
+from imagegate.store.queries.task_filter import TaskFilter, build_where
 from imagegate.store.tasks import SELECT_TASK, find_task, task_from_row
-from imagegate.store.transaction import Tx
-
-_CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
-STATUS_SQL = {
-    "pending": "state IN ('queued', 'running') AND first_sent IS NULL",
-    "processing": "(state IN ('queued', 'running'))",
-    "completed": "state = 'completed'",
-    "failed": f"(state = 'failed' AND NOT {_CANCELLED})",
-    "cancelled": _CANCELLED,
-}
+from imagegate.store.transaction import Tx, name_values
 
 
-class TaskFilter(msgspec.Struct, frozen=True):
-    """Empty text means no filter."""
-
-    status: str = ""
-    model: str = ""
-    q: str = ""
-
-
-def list_tasks_page(tx: Tx, account_id: str, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
+def list_tasks_page(tx: Tx, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
     """Return the tasks of page `page`, which counts from 1, newest first, and the number of all of them."""
-    text, named = _build_where(account_id, filters)
-    total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {text}", named)
+    where, named = build_where(filters)
+    total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {where}", named)
     rows = tx.fetch_all(
-        f"{SELECT_TASK} WHERE {text} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
+        f"{SELECT_TASK} WHERE {where} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
         {**named, "limit": page_size, "skip": (page - 1) * page_size},
     )
     return [task_from_row(row) for row in rows], total
 
 
-def list_tasks_before(
-    tx: Tx, account_id: str, filters: TaskFilter, before: Position | None, limit: int
-) -> Page[Task, Position]:
+def list_tasks_before(tx: Tx, filters: TaskFilter, before: Position | None, limit: int) -> Page[Task, Position]:
     """Newest first, from the one after `before`. Counts nothing, and new tasks do not shift its pages."""
-    text, named = _build_where(account_id, filters)
+    where, named = build_where(filters)
     rows = tx.fetch_all(
-        f"""{SELECT_TASK} WHERE {text} AND (created, id) < (:created, :id)
+        f"""{SELECT_TASK} WHERE {where} AND (created, id) < (:created, :id)
         ORDER BY created DESC, id DESC LIMIT :limit""",
         named | msgspec.structs.asdict(before or NEWEST) | {"limit": limit + 1},
     )
     return paged([task_from_row(row) for row in rows], limit, lambda task: Position(task.created, task.id))
 
 
-def _build_where(account_id: str, filters: TaskFilter) -> tuple[str, dict[str, Any]]:
-    where = ["account_id = :account_id"]
-    where += [STATUS_SQL[filters.status]] if filters.status else []
-    where += ["model = :model"] if filters.model else []
-    where += [f"LOWER({ORDER_PROMPT}) LIKE LOWER(:q) ESCAPE '!'"] if filters.q else []
-    return " AND ".join(where), {"account_id": account_id, "model": filters.model, "q": _substring_pattern(filters.q)}
+class AccountTask(NamedTuple):
+    """A task and the name of its account."""
+
+    task: Task
+    account_name: str
 
 
-def _substring_pattern(text: str) -> str:
-    """Return the LIKE pattern that finds the text itself anywhere; `!` is the escape character."""
-    return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+def list_account_tasks_before(
+    tx: Tx, account: str, filters: TaskFilter, before: Position | None, limit: int
+) -> Page[AccountTask, Position]:
+    """The same for operators: of all accounts, or of the one with this id or name."""
+    if account:
+        row = tx.fetch_one(
+            """SELECT id FROM accounts WHERE id = :account OR name = :account
+            ORDER BY CASE id WHEN :account THEN 0 ELSE 1 END LIMIT 1""",
+            {"account": account},
+        )
+        if row is None:
+            return Page([], None)
+        filters = msgspec.structs.replace(filters, account_id=row["id"])
+    page = list_tasks_before(tx, filters, before, limit)
+    names = _load_account_names(tx, sorted({task.account_id for task in page.rows}))
+    return Page([AccountTask(task, names[task.account_id]) for task in page.rows], page.next_position)
+
+
+def _load_account_names(tx: Tx, account_ids: list[str]) -> dict[str, str]:
+    if not account_ids:
+        return {}
+    listed, values = name_values("id", account_ids)
+    rows = tx.fetch_all(f"SELECT id, name FROM accounts WHERE id IN ({listed})", values)
+    return {row["id"]: row["name"] for row in rows}
 
 
 def find_tasks(tx: Tx, account_id: str, task_ids: list[str]) -> list[Task]:

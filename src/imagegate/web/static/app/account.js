@@ -9,7 +9,7 @@ import { errorText } from "./errors.js";
 import { TextField } from "./fields.js";
 import { t } from "./i18n.js";
 import { roundDecimal } from "./money.js";
-import { account, balance, refreshAccount, refreshBalance, signInOpen } from "./store.js";
+import { account, balance, refreshAccount, signInOpen } from "./store.js";
 
 /** @typedef {import("./api.js").Account} Account */
 
@@ -24,50 +24,66 @@ function Header() {
   const who = account.value;
   if (who === undefined) return html`<span class="skeleton" aria-hidden="true"> </span>`;
   return html`
-    ${who ? html`<${Balance} /><${Menu} who=${who} />` : html`<${SignInButton} />`}
+    ${who ? html`<${Menu} who=${who} />` : html`<${SignInButton} />`}
     ${signInOpen.value && html`<${SignInDialog} />`}
   `;
 }
 
-const SignInButton = () =>
-  html`<button class="button main tight" onClick=${openSignIn}>${t("app.account.sign_in")}</button>`;
+const SignInButton = () => html`<button class="button main" onClick=${openSignIn}>${t("app.account.sign_in")}</button>`;
+
+/** @param {string} amount */
+const credits = (amount) => t("app.credits", { amount: roundDecimal(amount, 2) });
 
 function Balance() {
   const found = balance.value;
   if (found === null) return html`<span class="balance"><span class="skeleton"> </span></span>`;
-  const remaining = t("app.credits", { amount: roundDecimal(found.remaining, 2) });
   const held = Number(found.held) > 0 && t("app.account.held", { amount: roundDecimal(found.held, 2) });
-  return html`<span class="balance" data-balance>${remaining}${held && html`<span>${held}</span>`}</span>`;
+  return html`<span class="balance" data-balance>${credits(found.remaining)}${held && html`<span>${held}</span>`}</span>`;
 }
 
 /** @param {{who: Account}} props */
 function Menu({ who }) {
   const [open, setOpen] = useState(false);
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => (open ? onLeave(box, () => setOpen(false)) : undefined), [open]);
+  const leave = (/** @type {Event} */ event) => {
+    setOpen(false);
+    if (event instanceof KeyboardEvent) box.current?.querySelector("button")?.focus();
+  };
+  useEffect(() => (open ? onLeave(box, leave) : undefined), [open]);
   const choose = (/** @type {() => any} */ act) => {
     setOpen(false);
     act();
   };
-  const label = `${t("app.account.menu")}: ${who.name}`;
   return html`
     <div class="menu" ref=${box}>
-      <button class="button tight" aria-expanded=${open} aria-label=${label} onClick=${() => setOpen(!open)}>
-        ${who.name}
+      <button class="button" aria-expanded=${open} onClick=${() => setOpen(!open)}>
+        <span class="unseen">${t("app.account.menu")}: </span><${Balance} /><span class="who">${who.name}</span>
       </button>
-      ${open && html`<div><${Balance} /><${who.local ? LocalItems : KeyItems} who=${who} choose=${choose} /></div>`}
+      ${open && html`<div><${Amounts} /><${who.local ? LocalItems : KeyItems} who=${who} choose=${choose} /></div>`}
     </div>
+  `;
+}
+
+/** What the button has no room for on a phone. */
+function Amounts() {
+  const found = balance.value;
+  if (found === null) return null;
+  return html`
+    <dl class="amounts">
+      <dt>${t("app.account.available")}</dt><dd>${credits(found.remaining)}</dd>
+      <dt>${t("app.account.on_hold")}</dt><dd>${credits(found.held)}</dd>
+    </dl>
   `;
 }
 
 /**
  * Call `close` on Escape and on a press outside of the box. @returns the end of it
- * @param {{current: HTMLElement | null}} box @param {() => void} close
+ * @param {{current: HTMLElement | null}} box @param {(event: Event) => void} close
  */
 function onLeave(box, close) {
   const listener = (/** @type {Event} */ event) => {
     const inside = box.current?.contains(/** @type {Node} */ (event.target));
-    if (event instanceof KeyboardEvent ? event.key === "Escape" : !inside) close();
+    if (event instanceof KeyboardEvent ? event.key === "Escape" : !inside) close(event);
   };
   document.addEventListener("keydown", listener);
   document.addEventListener("pointerdown", listener);
@@ -90,9 +106,11 @@ const LocalItems = ({ who, choose }) => html`
 function KeyItems({ who, choose }) {
   const leave = (/** @type {() => Promise<any>} */ end) => () => choose(() => end().then(refreshAccount));
   return html`
-    <p class="small"><code>${who.key_shown}</code></p>
-    <button class="button tight" onClick=${leave(signOut)}>${t("app.account.sign_out")}</button>
-    <button class="button tight bare" onClick=${leave(signOutEverywhere)}>${t("app.account.everywhere")}</button>
+    <p class="small soft">${who.name} · <code>${who.key_shown}</code></p>
+    <div class="links">
+      <button class="button tight" onClick=${leave(signOut)}>${t("app.account.sign_out")}</button>
+      <button class="button tight bare" onClick=${leave(signOutEverywhere)}>${t("app.account.everywhere")}</button>
+    </div>
   `;
 }
 
@@ -115,34 +133,45 @@ function Notice() {
 }
 
 function SignInDialog() {
+  const works = noticeOfSignIn() !== "https";
+  return html`
+    <${Dialog} title=${t("app.account.title")} closeButton onClose=${closeSignIn}>
+      <div class="stack"><${Notice} />${works && html`<${SignInForm} />`}</div>
+    <//>
+  `;
+}
+
+function SignInForm() {
   const [error, setError] = useState("");
+  const [busy, setBusy] = useState(false);
   const submit = withForm(async (form) => {
-    const reply = await signIn(String(new FormData(form).get("key") ?? ""));
-    if (!reply.ok) return setError(signInError(reply));
-    closeSignIn();
-    await refreshBalance();
+    if (busy) return;
+    setBusy(true);
+    const reply = await signIn(String(new FormData(form).get("key") ?? "").trim());
+    setBusy(false);
+    if (reply.ok) closeSignIn();
+    else setError(signInError(reply));
   });
   return html`
-    <${Dialog} title=${t("app.account.title")} onClose=${closeSignIn}>
-      <form class="stack" onSubmit=${submit}>
-        <${Notice} />
-        <${TextField}
-          id="sign-in-key"
-          label=${t("app.account.key")}
-          name="key"
-          type="password"
-          autocomplete="current-password"
-          required
-          spellcheck=${false}
-          hint=${t("app.account.about")}
-          error=${error}
-        />
-        <footer>
-          <button type="button" class="button bare" onClick=${closeSignIn}>${t("app.cancel")}</button>
-          <button class="button main" disabled=${noticeOfSignIn() === "https"}>${t("app.account.sign_in")}</button>
-        </footer>
-      </form>
-    <//>
+    <form class="stack" onSubmit=${submit}>
+      <${TextField}
+        id="sign-in-key"
+        label=${t("app.account.key")}
+        name="key"
+        type="password"
+        autocomplete="current-password"
+        required
+        autofocus
+        spellcheck=${false}
+        hint=${t("app.account.about")}
+        error=${error}
+        onInput=${() => setError("")}
+      />
+      <footer>
+        <button type="button" class="button" data-close>${t("app.cancel")}</button>
+        <button class="button main" aria-busy=${busy}>${t("app.account.sign_in")}</button>
+      </footer>
+    </form>
   `;
 }
 

@@ -1,4 +1,5 @@
 // The public API as the page calls it: the session is exchanged for a token that exists only in this module's memory.
+import { checkConnection } from "./connection.js";
 
 /**
  * @typedef {{ok: true, status: number, value: any}} Success
@@ -8,6 +9,7 @@
  * @typedef {Success | ApiError} Reply
  * @typedef {{body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
  * @typedef {{name: string, key_name: string, key_shown: string, scopes: string[], local: boolean}} Account
+ * @typedef {{token?: string, expires_at?: number, account?: Account, sign_in?: string}} Session
  */
 
 // A token is replaced this long before its end, so that none expires on the way.
@@ -36,6 +38,9 @@ const NUMBERED_CODES = {
   50001: "storage_failed",
 };
 
+/** @type {ApiError} */
+const ACCOUNT_CHANGED = { ok: false, status: 401, code: "account_changed", message: "" };
+
 // The link that the start of the gateway prints ends so, followed by a secret.
 const LINK_PREFIX = "#open=";
 
@@ -49,6 +54,19 @@ let exchange = null;
 let accountListener = () => {};
 
 let linkRefusedListener = () => {};
+
+/** Who is signed in, as the page shows it: the key's visible part. */
+let shownKey = "";
+/** Tells the other tabs that somebody signed in or out. */
+const otherTabs = new BroadcastChannel("imagegate-session");
+otherTabs.onmessage = async () => {
+  token = null;
+  await exchange; // it may have begun before the change
+  await loadAccount();
+};
+
+/** Whether nobody knows what became of a call: no answer, or a proxy's that none came. @param {ApiError} error */
+export const isUnanswered = ({ status }) => status === 0 || status === 502 || status === 504;
 
 /** Whether a task has reached a final state. @param {string | undefined} status */
 export const isFinal = (status) => status === "completed" || status === "failed";
@@ -87,7 +105,7 @@ async function openLink() {
 /** @param {string} key */
 export async function signIn(key) {
   const reply = await request("POST", "/web/session", { body: { key } });
-  if (reply.ok) storeToken(reply.value);
+  if (reply.ok) replaceSession(reply.value);
   return reply;
 }
 
@@ -137,12 +155,20 @@ export function localPath(url) {
   return origin && url.startsWith(`${origin}/`) ? url.slice(origin.length) : url;
 }
 
-/** A refused token is replaced once. @param {string} method @param {string} path @param {Options} [options] */
+/**
+ * A refused token is replaced once. Where another tab has signed in somebody else meanwhile, nothing is sent: it would be
+ * at the expense of an account that this page did not show.
+ * @param {string} method @param {string} path @param {Options} [options] @returns {Promise<Reply>}
+ */
 async function call(method, path, options) {
-  const reply = await request(method, path, options, await bearer());
-  if (reply.ok || reply.status !== 401 || !token) return reply;
+  const asKey = shownKey;
+  const isOther = () => asKey !== "" && shownKey !== "" && shownKey !== asKey;
+  const bearerToken = await bearer();
+  if (isOther()) return ACCOUNT_CHANGED;
+  const reply = await request(method, path, options, bearerToken);
+  if (reply.ok || reply.status !== 401 || !bearerToken) return reply;
   await loadAccount();
-  return request(method, path, options, await bearer());
+  return isOther() ? ACCOUNT_CHANGED : request(method, path, options, await bearer());
 }
 
 /** Empty where nobody is signed in. @returns {Promise<string>} */
@@ -153,7 +179,7 @@ async function bearer() {
 
 async function exchangeSession() {
   const opened = isLink() ? await openLink() : null;
-  if (opened?.ok) return storeToken(opened.value);
+  if (opened?.ok) return replaceSession(opened.value);
   if (opened) linkRefusedListener();
   const reply = await request("POST", "/web/session/token");
   return reply.ok ? storeToken(reply.value) : reply;
@@ -163,19 +189,23 @@ async function exchangeSession() {
 async function endSession(path) {
   const reply = await request("DELETE", path);
   if (!reply.ok) return reply;
-  storeToken({});
+  replaceSession({});
   await loadAccount();
   return reply;
 }
 
-/**
- * @param {{token?: string, expires_at?: number, account?: Account, sign_in?: string}} session
- * @returns {Account | null}
- */
+/** @param {Session} session */
+function replaceSession(session) {
+  otherTabs.postMessage("changed");
+  return storeToken(session);
+}
+
+/** @param {Session} session @returns {Account | null} */
 function storeToken(session) {
   signInNotice = session.sign_in ?? "";
   token = session.token ? { value: session.token, expiresAt: session.expires_at ?? 0 } : null;
   const account = session.account ?? null;
+  shownKey = account?.key_shown ?? "";
   accountListener(account);
   return account;
 }
@@ -193,13 +223,15 @@ async function request(method, path, { body, form, headers, signal } = {}, beare
     return await readReply(await fetch(path, { method, headers: sent, signal, body: content }), bearerToken);
   } catch (error) {
     if (signal?.aborted) throw error;
-    return { ok: false, status: 0, code: "network", message: String(error) };
+    checkConnection();
+    return { ok: false, status: 0, code: "network", message: "" };
   }
 }
 
 /** @param {Response} response @param {string} bearerToken @returns {Promise<Reply>} */
 async function readReply(response, bearerToken) {
   const { status, headers } = response;
+  if (status === 502 || status === 504) checkConnection();
   const text = await response.text();
   const value = text && headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
   if (response.ok) return { ok: true, status, value };

@@ -1,5 +1,7 @@
 // What went wrong, in the page's language: by code, else in the server's own words.
 import { html } from "html";
+import { isUnanswered } from "./api.js";
+import { checkConnection } from "./connection.js";
 import { language, t } from "./i18n.js";
 import { roundDecimal } from "./money.js";
 import { showToast } from "./toast.js";
@@ -88,15 +90,17 @@ export const errorWithAdvice = (error) => [errorText(error), adviceFor(error)].f
  * @param {import("./api.js").ApiError | {billing?: {charged_credits?: any, refunded_credits?: any}}} subject
  */
 export function chargeText(subject) {
-  if ("ok" in subject) return t(`app.errors.charged.${subject.status === 0 ? "unknown" : "nothing"}`);
+  if ("ok" in subject) return t(`app.errors.charged.${isUnanswered(subject) ? "unknown" : "nothing"}`);
   const charged = Number(subject.billing?.charged_credits ?? 0);
   const amount = charged || Number(subject.billing?.refunded_credits ?? 0);
   const kind = charged ? "some" : amount ? "released" : "nothing";
   return t(`app.errors.charged.${kind}`, { amount: roundDecimal(String(amount), 4) });
 }
 
-/** @param {Fault} error */
-export const showError = (error) => showToast(errorWithAdvice(error), "bad");
+/** A lost connection is told where it is noticed. @param {Fault} error */
+export async function showError(error) {
+  if (error.code !== "network" || (await checkConnection())) showToast(errorWithAdvice(error), "bad");
+}
 
 /**
  * An error with what to do and what it cost. `children` are further lines or buttons.

@@ -1,6 +1,7 @@
 // Runs on every page: theme, tabs, times, account.
 import { mountAccount } from "./account.js";
 import { isLink, onLinkRefused } from "./api.js";
+import { reachable } from "./connection.js";
 import { formatTime, t } from "./i18n.js";
 import { chooseTheme, refreshAccount, showToast } from "./store.js";
 import { enhancePage } from "./tabs.js";
@@ -23,4 +24,18 @@ const container = document.getElementById("account");
 if (container) mountAccount(container);
 onLinkRefused(() => showToast(t("app.account.old_link"), "bad"));
 addEventListener("hashchange", () => isLink() && refreshAccount());
+let wasReachable = true;
+reachable.subscribe((isReachable) => {
+  if (isReachable && !wasReachable) refreshAccount();
+  wasReachable = isReachable;
+});
+
+const menu = document.getElementById("site");
+menu?.addEventListener("click", (event) => {
+  const link = /** @type {Element} */ (event.target).closest("a");
+  if (!link) return;
+  // The other language shows the same view, which stands after the #.
+  if (link.hreflang) link.hash = location.hash;
+  if (menu.matches(":popover-open")) menu.hidePopover();
+});
 await refreshAccount();

@@ -20,14 +20,20 @@ export const theme = signal(document.documentElement.dataset.theme ?? "");
 export const isOperator = () => Boolean(account.value?.scopes.includes("admin"));
 
 onAccount((found) => {
-  if (found === null) balance.value = null;
+  const known = account.value;
+  // A renewed token of the same session changes nothing.
+  if (known && found && JSON.stringify(known) === JSON.stringify(found)) return;
+  balance.value = null;
   account.value = found;
+  if (found) refreshBalance();
 });
 
+/** Look who is signed in, and at the balance. */
 export async function refreshAccount() {
+  const known = account.value;
   const found = await loadAccount();
-  if (found === null || "code" in found) account.value = null;
-  else await refreshBalance();
+  if (found && "code" in found) account.value ??= null;
+  else if (known && known === account.value) await refreshBalance();
 }
 
 /** To be called after anything that holds or charges. */

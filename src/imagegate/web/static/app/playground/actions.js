@@ -5,8 +5,8 @@ import { t } from "../i18n.js";
 import { randomId } from "../ids.js";
 import { showToast } from "../store.js";
 import { fillForm, focusPrompt, mask, maxReferences, references } from "./form.js";
-import { codeBody } from "./snippets.js";
 import { SpendButton } from "./spend_button.js";
+import { showCode } from "./views.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
 function requestBody(request) {
@@ -22,9 +22,6 @@ export function RunActions({ run }) {
   const { request, status } = run.task;
   if (!request) return null;
   const body = requestBody(request);
-  const showCode = () => {
-    codeBody.value = body;
-  };
   const isDraft = status === "completed" && request.quality === "low";
   return html`
     <p class="row actions">
@@ -32,7 +29,7 @@ export function RunActions({ run }) {
       <button class="button tight" type="button" data-edit onClick=${() => editRequest(request)}>
         ${t("playground.edit")}
       </button>
-      <button class="button tight bare" type="button" data-code onClick=${showCode}>
+      <button class="button tight bare" type="button" data-code onClick=${() => showCode(body)}>
         ${t("playground.code.open")}
       </button>
       ${isDraft && html`<${FinalButton} body=${{ ...body, quality: "high" }} />`}

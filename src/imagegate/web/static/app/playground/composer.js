@@ -11,7 +11,7 @@ import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
-import { codeBody } from "./snippets.js";
+import { showCode } from "./views.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {
@@ -109,9 +109,6 @@ function RunButton() {
 }
 
 function More() {
-  const showCode = () => {
-    codeBody.value = request.value;
-  };
   const showShortcuts = () => {
     shortcutsOpen.value = true;
   };
@@ -119,7 +116,7 @@ function More() {
     <div class="more-actions">
       <p class="small soft">${t("playground.price.about")}</p>
       <p class="row">
-        <button class="button tight" type="button" data-as-code onClick=${showCode}>
+        <button class="button tight" type="button" data-as-code onClick=${() => showCode()}>
           ${t("playground.code.open")}
         </button>
         <button class="button tight" type="button" onClick=${showShortcuts}>

@@ -1,6 +1,6 @@
 // The images of all runs in sight: which one is enlarged, which are selected, which are compared.
 import { signal } from "@preact/signals";
-import { runs } from "./runs.js";
+import { openTask, runs } from "./runs.js";
 
 /**
  * @typedef {{id: string, index: number}} ImageRef   the task's id, and the place among its images
@@ -41,4 +41,23 @@ export const isSelected = (ref) => selected.value.some((other) => isSame(other, 
 export function toggleSelected(ref) {
   const others = selected.value.filter((other) => !isSame(other, ref));
   selected.value = isSelected(ref) ? others : [...others, ref];
+}
+
+/** @param {string} id of a task */
+export const isTaskSelected = (id) => selected.value.some((ref) => ref.id === id);
+
+/**
+ * Select all images of a task, or none; its details are loaded, since they say where the images are.
+ * @param {import("./items.js").Item} item
+ */
+export async function toggleTask({ id, row, run }) {
+  const others = selected.value.filter((ref) => ref.id !== id);
+  if (others.length < selected.value.length) {
+    selected.value = others;
+    return;
+  }
+  const count = run?.task?.result_data?.length ?? row?.result_count ?? 0;
+  const refs = Array.from({ length: Math.max(1, count) }, (_, index) => ({ id, index }));
+  selected.value = [...others, ...refs];
+  await openTask(id);
 }

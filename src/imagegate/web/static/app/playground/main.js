@@ -1,13 +1,13 @@
-// The playground: composer on the left, runs and history on the right.
+// The playground: the form on the left, the stage on the right.
 import { effect } from "@preact/signals";
 import { html } from "html";
 import { render } from "preact";
 import { account } from "../store.js";
-import { Runs } from "./cards.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
 import { loadModels } from "./form.js";
-import { History, watchHistory } from "./history.js";
+import { watchTally } from "./gallery.js";
+import { watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
 import { watchPrice } from "./price.js";
@@ -15,13 +15,13 @@ import { References } from "./reference_list.js";
 import { resumeRuns, runs } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
-import { CodeDialog } from "./snippets.js";
+import { Stage } from "./stage.js";
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
-    <div class="stage"><${Runs} /><${History} /></div>
-    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
+    <${Stage} />
+    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${ShortcutsDialog} />
   </div>
 `;
 
@@ -43,7 +43,8 @@ if (container) {
   container.textContent = "";
   render(html`<${Playground} />`, container);
   watchPrice();
-  watchHistory();
+  watchList();
+  watchTally();
   watchKeys(run);
   watchAccount();
 }

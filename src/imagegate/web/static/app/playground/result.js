@@ -78,13 +78,14 @@ function Figure({ image, expired }) {
 
 /** @param {{image: Image, expired: boolean}} props */
 function Preview({ image: { run, result, index }, expired }) {
+  // Without thumbnails, which an installation may choose, there is only the original.
   const source = result.thumbnail_url ?? (expired ? "" : result.image_url);
   if (!source) return html`<span class="not-stored">${t("playground.not_stored")}</span>`;
   const prompt = run.task.request?.prompt.slice(0, 120) ?? "";
   return html`
     <img
       src=${localPath(source)}
-      onError=${withThumbnailRetry(expired ? "" : localPath(result.image_url))}
+      onError=${withThumbnailRetry()}
       width=${result.width}
       height=${result.height}
       alt=${t("playground.image_alt", { number: index + 1, prompt })}

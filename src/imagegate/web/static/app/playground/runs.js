@@ -23,6 +23,8 @@ const nowSeconds = () => Date.now() / 1000;
 export const runs = signal(/** @type {Run[]} */ ([]));
 /** Counts the tasks that ended, so that lists reload. */
 export const endedCount = signal(0);
+/** Counts the runs started here, so that the newest comes into sight. */
+export const startedCount = signal(0);
 /** Unix seconds, updated every second. */
 export const clock = signal(Math.floor(nowSeconds()));
 setInterval(() => {
@@ -33,6 +35,8 @@ setInterval(() => {
 export const isOver = (run) => Boolean(run.error) || isFinal(run.task?.status);
 export const runningRuns = computed(() => runs.value.filter((run) => !isOver(run)));
 
+/** The keys of runs whose end was seen. @type {Set<string>} */
+const ended = new Set();
 let streams = 0;
 let polling = false;
 
@@ -52,6 +56,7 @@ export async function startRun(body, { quote = null, metadata } = {}) {
   if (known) return retryRun(known);
   const run = newRun({ key, body: sent, quote });
   runs.value = [run, ...runs.value];
+  startedCount.value += 1;
   return submit(run);
 }
 
@@ -91,6 +96,7 @@ export async function cancelRun({ key, id }) {
   updateRun(key, { cancelling: true, cancelError: null });
   const reply = await post(`/v1/tasks/${id}/cancel`);
   updateRun(key, reply.ok ? { task: reply.value } : { cancelError: reply, cancelling: false });
+  if (reply.ok && isFinal(reply.value.status)) await endRun(key, id);
 }
 
 /** @param {Run} run */
@@ -110,10 +116,10 @@ export async function resumeRuns() {
   for (const run of resumed) (isOver(run) ? endRun : followRun)(run.key, run.id);
 }
 
-/** Show an older task. @param {string} id */
+/** Load an older task. @param {string} id */
 export async function openTask(id) {
   if (runs.value.some((run) => run.id === id)) return;
-  runs.value = [newRun({ key: id, id }), ...runs.value];
+  runs.value = [...runs.value, newRun({ key: id, id })];
   await loadDetails(id, id);
 }
 
@@ -198,6 +204,9 @@ async function applyTask(task) {
 
 /** @param {string} key @param {string} id */
 async function endRun(key, id) {
+  // An end may be heard of twice: from its events, and as the answer to a cancel.
+  if (ended.has(key)) return;
+  ended.add(key);
   storeRunningIds();
   await loadDetails(key, id);
   endedCount.value += 1;

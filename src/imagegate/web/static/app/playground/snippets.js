@@ -1,13 +1,10 @@
 // The request as programs that run unchanged where IMAGEGATE_KEY holds a key: they wait for the end and save the files.
-import { signal } from "@preact/signals";
 import { html } from "html";
 import { useState } from "preact/hooks";
-import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
-
-/** The body that is shown as code. */
-export const codeBody = signal(/** @type {any} */ (null));
+import { request } from "./form.js";
+import { codeBody } from "./views.js";
 
 const origin = () => document.documentElement.dataset.origin || location.origin;
 /** For a POSIX shell. */
@@ -84,18 +81,8 @@ console.log(task.usage.cost);
 /** @type {Record<string, (body: any) => string>} */
 const PROGRAMS = { cURL: curl, Python: python, JavaScript: javascript };
 
-export function CodeDialog() {
-  const body = codeBody.value;
-  if (!body) return null;
-  const close = () => {
-    codeBody.value = null;
-  };
-  return html`
-    <${Dialog} title=${t("playground.code.title")} className="pg-dialog wide" closeButton onClose=${close}>
-      <${Programs} body=${body} />
-    <//>
-  `;
-}
+/** The code of one request, or of what the form says. */
+export const CodePanel = () => html`<${Programs} body=${codeBody.value ?? request.value} />`;
 
 /** @param {string} text */
 async function copyText(text) {
@@ -122,6 +109,7 @@ function Programs({ body }) {
     >${name}</button>
   `;
   return html`
+    <div class="code-panel">
     <p class="small soft">${t("playground.code.about")}</p>
     <div class="row code-names">
       ${Object.keys(PROGRAMS).map(button)}
@@ -130,5 +118,6 @@ function Programs({ body }) {
       </button>
     </div>
     <div class="code"><pre tabindex="0"><code data-program>${text}</code></pre></div>
+    </div>
   `;
 }

@@ -1,0 +1,113 @@
+// The gallery: what runs and what is finished, newest first, with its filters.
+import { effect, signal } from "@preact/signals";
+import { html } from "html";
+import { useEffect, useRef } from "preact/hooks";
+import { get } from "../api.js";
+import { errorText } from "../errors.js";
+import { formatNumber, t } from "../i18n.js";
+import { account } from "../store.js";
+import { TaskFilters } from "../tasks/filters.js";
+import { isFiltered, NO_FILTERS } from "../tasks/list.js";
+import { focusPrompt, modelNames, setFields } from "./form.js";
+import { Grid } from "./grid.js";
+import { items, list } from "./items.js";
+import { isWide } from "./layout.js";
+import { endedCount, runningRuns, startedCount } from "./runs.js";
+
+const EXAMPLES = ["fox", "harbour", "poster"];
+const completedCount = signal(0);
+
+/** Count again whenever somebody signs in or a task ends. */
+export function watchTally() {
+  return effect(() => {
+    endedCount.value;
+    if (account.value) loadCompletedCount();
+  });
+}
+
+async function loadCompletedCount() {
+  const reply = await get("/v1/tasks?status=completed&page_size=1");
+  if (reply.ok) completedCount.value = reply.value.total;
+}
+
+/** How many run, how many are done. */
+export function Tally() {
+  const counts = { running: formatNumber(runningRuns.value.length), done: formatNumber(completedCount.value) };
+  return html`<p class="tally small soft" data-tally>${t("playground.gallery.counts", counts)}</p>`;
+}
+
+export function Gallery() {
+  const scroller = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const started = startedCount.value;
+  // A run that was started comes into sight, at the top.
+  useEffect(() => {
+    if (!started) return;
+    if (isWide.value) scroller.current?.scrollTo({ top: 0 });
+    else scroller.current?.querySelector(".tile")?.scrollIntoView({ block: "center" });
+  }, [started]);
+  const filtered = isFiltered(list.filters.value);
+  const shown = items.value;
+  const isEmpty = !shown.length && !list.loading.value && !list.error.value;
+  return html`
+    <section class="gallery" aria-label=${t("playground.gallery.title")} aria-busy=${list.loading.value}>
+      <${TaskFilters} list=${list} models=${modelNames.value} />
+      <div class="gallery-body" ref=${scroller} data-gallery>
+        ${isEmpty && (filtered ? html`<${NoMatch} />` : html`<${Welcome} />`)}
+        <${Grid} items=${shown} label=${t("playground.gallery.title")} onEnd=${isWide.value ? list.more : noMore} />
+        <${ListEnd} />
+      </div>
+    </section>
+  `;
+}
+
+// Where the page itself scrolls, endless tiles would hide what stands below them.
+const noMore = () => {};
+
+function ListEnd() {
+  const { error, hasMore, loading, more, reload } = list;
+  if (error.value) {
+    return html`
+      <p class="list-end small error-text" role="alert">
+        ${errorText(error.value)}
+        <button class="button tight" type="button" onClick=${reload}>${t("app.retry")}</button>
+      </p>
+    `;
+  }
+  if (!hasMore.value || isWide.value) return null;
+  return html`
+    <p class="list-end">
+      <button class="button" type="button" disabled=${loading.value} data-more onClick=${more}>
+        ${t("playground.gallery.more")}
+      </button>
+    </p>
+  `;
+}
+
+const NoMatch = () => html`
+  <div class="empty" data-no-match>
+    <p>${t("playground.gallery.no_match")}</p>
+    <button class="button" type="button" onClick=${() => list.setFilters(NO_FILTERS)}>${t("app.tasks.clear")}</button>
+  </div>
+`;
+
+/** Before the first run: an arch, and prompts to begin with. */
+const Welcome = () => html`
+  <div class="empty welcome">
+    <svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+      <path d="M8 40V22a16 16 0 0 1 32 0v18" /><path d="M4 40h40" />
+      <circle cx="24" cy="21" r="4" /><path d="m13 40 8-10 5 6 4-4 5 8" />
+    </svg>
+    <p>${t("playground.welcome")}</p>
+    <p class="small">${t("playground.examples.title")}</p>
+    <ul>${EXAMPLES.map((name) => html`<${Example} key=${name} prompt=${t(`playground.examples.${name}`)} />`)}</ul>
+  </div>
+`;
+
+/** @param {{prompt: string}} props */
+function Example({ prompt }) {
+  const use = () => {
+    setFields({ prompt });
+    focusPrompt();
+  };
+  return html`<li><button class="button tight" type="button" data-example onClick=${use}>${prompt}</button></li>`;
+}
