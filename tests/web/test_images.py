@@ -35,6 +35,9 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
 ) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
     with open_page(browser, gateway, viewport=DESKTOP, locale="en", permissions=allowed) as (page, complaints):
+        with gateway.client() as http:
+            body = {"model": "gpt-image-2", "prompt": "an older logo", "quality": "low", "size": "1024x1024"}
+            http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
         page.goto(gateway.url)
         one = run_prompt(page, "two logos, a logo each", n="2", ratio="3:2")
         opener = one.locator("[data-open]").first
@@ -50,8 +53,14 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
         page.keyboard.press("ArrowRight")
         expect(large).not_to_have_attribute("src", str(source))
         expect(frame).to_have_attribute("data-scale", "1")
+        expect(page.locator("dialog[open] h2")).to_have_text("Image 2 of 2")
         page.keyboard.press("ArrowRight")
+        expect(large).to_have_attribute("alt", "an older logo")  # of the next task in the gallery
+        for expected in ("Image 2 of 2", "Image 1 of 2"):
+            page.keyboard.press("ArrowLeft")
+            expect(page.locator("dialog[open] h2")).to_have_text(expected)
         expect(large).to_have_attribute("src", str(source))
+        expect(page.get_by_role("button", name="Previous image")).to_have_attribute("aria-disabled", "true")
         page.locator("dialog[open]").get_by_role("button", name="Copy", exact=True).click()
         expect(page.locator(".toast").last).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]

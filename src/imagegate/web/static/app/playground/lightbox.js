@@ -1,4 +1,4 @@
-// One image enlarged, with its neighbours a key away.
+// One image enlarged, with its neighbours in the gallery a key away.
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { localPath } from "../api.js";
@@ -6,16 +6,21 @@ import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
 import { promptOf, saveImage } from "./files.js";
-import { allImages, enlarged, findImage, refOf } from "./images.js";
+import { enlarged, findImage, refOf } from "./images.js";
+import { items, opened, openItem } from "./items.js";
+import { findNeighbour, hasNeighbour } from "./neighbours.js";
 import { IconTool, useZoom, useZoomKeys, ZoomFrame, ZoomTools } from "./zoom.js";
 
 /** @typedef {import("./images.js").Image} Image */
 
 const SWIPE_PX = 60;
 
-const close = () => {
+/** What was looked at last is what the drawer shows. */
+function close() {
+  const item = items.value.find((one) => one.id === enlarged.value?.id);
   enlarged.value = null;
-};
+  if (item && opened.value && opened.value !== item.key) openItem(item);
+}
 
 export function Lightbox() {
   const image = enlarged.value && findImage(enlarged.value);
@@ -28,15 +33,17 @@ export function Lightbox() {
 }
 
 /** @param {Image} image */
-const imageTitle = (image) => t("playground.image_title", { number: image.index + 1 });
+function imageTitle({ run, index }) {
+  const count = run.task.result_data.length;
+  return count > 1 ? t("playground.image_title", { number: index + 1, count }) : t("playground.image_alone");
+}
 
 /** @param {number} by */
-function step(by) {
-  const images = allImages();
-  const { id, index } = enlarged.value ?? {};
-  const current = images.findIndex((image) => image.run.id === id && image.index === index);
-  const next = images[(current + by + images.length) % images.length];
-  if (next) enlarged.value = refOf(next);
+async function step(by) {
+  const from = enlarged.value;
+  const next = from && (await findNeighbour(from, by));
+  // Not after another step, or the end.
+  if (next && enlarged.value === from) enlarged.value = next;
 }
 const previous = () => step(-1);
 const next = () => step(1);
@@ -48,11 +55,11 @@ function Enlarged({ image }) {
   const { result } = image;
   useZoomKeys(zoom, { ArrowLeft: previous, ArrowRight: next });
   useEffect(zoom.reset, [result.image_url]);
-  const several = allImages().length > 1;
+  const ref = refOf(image);
   const arrows = () => html`
     <div class="viewer-steps">
-      <${IconTool} text="‹" label=${t("playground.previous")} onClick=${previous} />
-      <${IconTool} text="›" label=${t("playground.next")} onClick=${next} />
+      <${IconTool} text="‹" label=${t("playground.previous")} onClick=${previous} isOff=${!hasNeighbour(ref, -1)} />
+      <${IconTool} text="›" label=${t("playground.next")} onClick=${next} isOff=${!hasNeighbour(ref, 1)} />
     </div>
   `;
   return html`
@@ -63,7 +70,7 @@ function Enlarged({ image }) {
       height=${result.height}
       onBeside=${close}
       onSwipe=${swipe}
-      overlay=${several && arrows}
+      overlay=${arrows}
     ><${Original} key=${result.image_url} image=${image} /><//>
     <${Caption} image=${image} />
   `;
