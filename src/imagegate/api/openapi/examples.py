@@ -394,6 +394,7 @@ STATUS = {
     "state": "operational",
     "checked": ENDED,
     "window_seconds": 3600,
+    "models_called": 1,
     "data": [
         {
             "model": "gpt-image-2",

@@ -46,7 +46,7 @@ WaitSeconds = Annotated[
     Meta(
         ge=0,
         description="Answer when the task has ended, or after this many seconds; above 60 counts as 60",
-        extra_json_schema={"examples": [1]},
+        extra_json_schema={"examples": [60]},
         extra={"rule": "must be a whole number of seconds; above 60 counts as 60"},
     ),
 ]
