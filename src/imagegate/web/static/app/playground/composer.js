@@ -25,6 +25,7 @@ import {
 } from "./form.js";
 import { BalanceAfter, Price, PriceLines, quote, quoteError, quoting } from "./price.js";
 import { loadQuote } from "./quotes.js";
+import { checkStored } from "./references.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
@@ -65,16 +66,21 @@ export async function run() {
     signInOpen.value = true;
     return;
   }
-  if (starting.value) return;
-  const [blocker] = blockers.value;
-  if (blocker) {
-    showToast(blocker, "bad");
-    if (!fields.value.prompt.trim()) focusPrompt();
-    return;
-  }
+  if (starting.value || !isRunnable()) return;
   starting.value = true;
-  await buy(request.value);
+  const body = request.value;
+  await checkStored();
+  if (isRunnable()) await buy(body);
   starting.value = false;
+}
+
+/** Says what is in the way, if anything. */
+function isRunnable() {
+  const [blocker] = blockers.value;
+  if (!blocker) return true;
+  showToast(blocker, "bad");
+  if (!fields.value.prompt.trim()) focusPrompt();
+  return false;
 }
 
 /** Nothing is bought whose price is not known. @param {any} body */

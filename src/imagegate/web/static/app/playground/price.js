@@ -7,7 +7,6 @@ import { account, balance } from "../store.js";
 import { faults, model, references, request } from "./form.js";
 import { isModelSettled } from "./model.js";
 import { isPassing, loadQuote } from "./quotes.js";
-import { markLost } from "./references.js";
 
 /** @typedef {import("../money.js").Money} Money */
 
@@ -54,7 +53,6 @@ function askForPrice(body, delayMs) {
     quoteError.value = reply.ok ? null : reply;
     quote.value = reply.ok ? { ...reply.value, body: asked } : null;
     if (reply.ok) return;
-    markLostReference(body, reply);
     if (isPassing(reply) && reply.status !== 401)
       timer = setTimeout(() => (retries.value += 1), (reply.retryAfter ?? RETRY_S) * 1000);
   };
@@ -66,12 +64,6 @@ function askForPrice(body, delayMs) {
 
 // A newer request took its place.
 const noAnswer = () => {};
-
-/** A reference or mask that the gateway no longer has is told where it stands. @param {any} body @param {import("../api.js").ApiError} error */
-function markLostReference(body, { param = "" }) {
-  const place = /^image_urls\[(\d+)\]$/.exec(param);
-  if (place) markLost(body.image_urls?.[Number(place[1])] ?? "");
-}
 
 /** The items that a model bills, whether or not this request has them: rows never come and go. */
 const billedItems = () =>

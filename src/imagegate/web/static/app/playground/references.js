@@ -1,4 +1,5 @@
 // Changes of the references: uploaded or named by URL, kept by the gateway, in the order of the request.
+import { effect, untracked } from "@preact/signals";
 import { localPath, post, upload } from "../api.js";
 import { errorText } from "../errors.js";
 import { formatNumber, t } from "../i18n.js";
@@ -25,6 +26,8 @@ const files = new Map();
 const uploads = new Map();
 /** @type {string[]} */
 const queue = [];
+/** Links that were there when they were looked at. @type {Set<string>} */
+const seen = new Set();
 
 /** @param {string} name @param {Record<string, string | number>} [values] */
 const fault = (name, values) => t(`playground.references.faults.${name}`, values);
@@ -144,6 +147,7 @@ function finish(key, reply) {
   const { file_url: url, mime_type: type } = reply.value.data;
   forgetFile(old);
   if (!TYPES.includes(type)) return updateReference(key, { state: "bad", preview: "", error: fault("no_image") });
+  seen.add(url);
   updateReference(key, { state: "ready", url, preview: localPath(url), progress: 1 });
 }
 
@@ -168,10 +172,35 @@ export function addStored(url, name, preview = url) {
   return true;
 }
 
-/** The gateway refused one of those that it was given. @param {string} url */
-export function markLost(url) {
-  const found = references.value.find((one) => one.state === "ready" && one.url === url);
-  if (found) updateReference(found.key, { state: "bad", preview: "", error: fault("expired") });
+/** Look once at each that came from elsewhere than an upload. @returns {() => void} the end of it */
+export function watchStored() {
+  return effect(() => {
+    const urls = references.value.filter(({ state, url }) => state === "ready" && !seen.has(url)).map(({ url }) => url);
+    for (const url of urls) seen.add(url);
+    if (urls.length) untracked(checkStored);
+  });
+}
+
+/** What the gateway has deleted meanwhile is told before it would be missing. */
+export async function checkStored() {
+  const stored = references.value.filter((one) => one.state === "ready");
+  const checks = stored.map(async ({ key, url }) => {
+    if (await isGone(url)) updateReference(key, { state: "bad", preview: "", error: fault("expired") });
+  });
+  const url = mask.value?.url;
+  if (url && (await isGone(url)) && mask.value?.url === url) mask.value = { ...mask.value, url: "" };
+  await Promise.all(checks);
+}
+
+/** Only links of this gateway can be asked. @param {string} url */
+async function isGone(url) {
+  const path = localPath(url);
+  if (!path.startsWith("/")) return false;
+  try {
+    return [404, 410].includes((await fetch(path, { method: "HEAD" })).status);
+  } catch {
+    return false;
+  }
 }
 
 /** @param {number} from @param {number} to */
