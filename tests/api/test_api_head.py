@@ -34,19 +34,21 @@ PATHS = [*paths_of(API_HANDLERS), *paths_of(PAGE_HANDLERS)]
 
 
 @pytest.fixture(scope="module")
-def urls(client: httpx.Client, gateway: Gateway) -> Urls:
+def urls(client: httpx.Client, admin: httpx.Client, gateway: Gateway) -> Urls:
     """A real URL for each path with a parameter."""
     created = parse_response(
         client.post(CREATE, json={"prompt": "logo", "quality": "low"}, headers={"Prefer": "wait=30"})
     )
     image = {"base64_data": base64.b64encode(encoded_image("PNG")).decode(), "file_name": "a.png"}
     uploaded = parse_response(client.post("/api/v1/files/upload/base64", json=image))["data"]
+    account = parse_response(admin.get("/v1/admin/accounts?limit=1"))["data"][0]
     found = re.search(r'(?:src|href)="(/static/[^"]+)"', httpx.get(gateway.url, timeout=60).text)
     assert found
     return {
         "/v1/tasks/{task_id:str}": f"/v1/tasks/{created['id']}",
         "/v1/tasks/{task_id:str}/events": f"/v1/tasks/{created['id']}/events",
         "/v1/admin/tasks/{task_id:str}": f"/v1/admin/tasks/{created['id']}",
+        "/v1/admin/accounts/{account_id:str}": f"/v1/admin/accounts/{account['id']}",
         "/v1/models/{name:str}": "/v1/models/gpt-image-2",
         "/models/{model:str}": "/models/gpt-image-2",
         "/files/results/{task_id:str}/{name:str}": _target(created["results"][0]),

@@ -72,6 +72,11 @@ def test_s5_1_later_refund_is_in_the_ledger_and_the_totals(gateway: Gateway, adm
         cost = parse_response(admin.get(f"/v1/admin/tasks/{task['id']}"))
         assert cost["refunded"] == cost["charged"] == used["refunded"]
         assert cost["margin"]["nanos"] == "0"
+        rows = parse_response(admin.get(f"/v1/admin/tasks?account={cost['task']['account_id']}"))["data"]
+        (row,) = (one for one in rows if one["id"] == task["id"])
+        for one in (row, cost["task"]):  # the signed links of both are new
+            one["outputs"] = [{**image, "thumbnail_url": ""} for image in one["outputs"]]
+        assert cost["task"] | {"thumbnail_url": ""} == row | {"thumbnail_url": ""}
     gateway.check()
 
 

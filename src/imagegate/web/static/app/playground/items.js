@@ -61,6 +61,12 @@ export async function openItem({ key, id, run }) {
   if (id && !run) await openTask(id);
 }
 
+/** @param {string} id */
+export function openTaskById(id) {
+  const item = items.value.find((one) => one.id === id);
+  return openItem(item ?? { key: id, id, row: null, run: undefined });
+}
+
 export function closeDrawer() {
   opened.value = "";
 }

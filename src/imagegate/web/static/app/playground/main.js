@@ -3,25 +3,31 @@ import { effect } from "@preact/signals";
 import { html } from "html";
 import { render } from "preact";
 import { account } from "../store.js";
+import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
-import { loadModels } from "./form.js";
-import { watchTally } from "./gallery.js";
-import { watchList } from "./items.js";
+import { selected } from "./images.js";
+import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
+import { watchMatrix } from "./matrix_runs.js";
+import { Announcement, watchEnds } from "./notify.js";
+import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
 import { References } from "./reference_list.js";
-import { resumeRuns, runs } from "./runs.js";
+import { resumeRuns, runs, watchOtherTabs } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
+import { watchTally } from "./tally.js";
+import { followTaskLink } from "./task_link.js";
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
     <${Stage} />
-    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${ShortcutsDialog} />
+    <${Announcement} /><${Pill} />
+    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
   </div>
 `;
 
@@ -30,10 +36,13 @@ function watchAccount() {
   let lastKey = "";
   effect(() => {
     const key = account.value?.key_shown ?? "";
-    if (lastKey && lastKey !== key) runs.value = [];
+    if (lastKey && lastKey !== key) {
+      runs.value = [];
+      selected.value = [];
+      closeDrawer();
+    }
     lastKey = key;
     if (!account.value) return;
-    loadModels();
     resumeRuns();
   });
 }
@@ -45,6 +54,10 @@ if (container) {
   watchPrice();
   watchList();
   watchTally();
+  watchEnds();
+  watchOtherTabs();
   watchKeys(run);
+  watchMatrix();
   watchAccount();
+  followTaskLink();
 }

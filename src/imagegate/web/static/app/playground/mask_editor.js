@@ -55,8 +55,9 @@ function MaskDialog({ reference }) {
 async function saveMask(canvas, referenceKey) {
   const reply = await upload(await canvas.exportMask(), "mask.png");
   if (!reply.ok) return showError(reply);
-  const preview = URL.createObjectURL(await canvas.exportPreview());
-  mask.value = { url: reply.value.data.file_url, preview, referenceKey, edits: canvas.edits.value };
+  const image = await canvas.exportPreview();
+  const preview = URL.createObjectURL(image);
+  mask.value = { url: reply.value.data.file_url, preview, image, referenceKey, edits: canvas.edits.value };
   close();
 }
 

@@ -1,11 +1,11 @@
-// The result of a run: its images, what can be done with them, and its figures.
+// The images of a task, and what can be done with each.
 import { html } from "html";
 import { localPath } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
 import { formatTime, t } from "../i18n.js";
-import { addAsReference, RunActions } from "./actions.js";
-import { Facts } from "./facts.js";
+import { addAsReference } from "./actions.js";
 import { fileName, saveImage } from "./files.js";
+import { DownloadIcon, ReferenceIcon } from "./icons.js";
 import { enlarged, isSelected, refOf, toggleSelected } from "./images.js";
 import { clock } from "./runs.js";
 
@@ -13,17 +13,7 @@ import { clock } from "./runs.js";
 /** @typedef {import("./images.js").Image} Image */
 
 /** @param {{run: Run}} props */
-export function RunResult({ run }) {
-  const task = run.task;
-  return html`
-    ${task.status === "completed" && html`<${Images} run=${run} />`}
-    <${RunActions} run=${run} />
-    ${task.request && html`<${Facts} run=${run} />`}
-  `;
-}
-
-/** @param {{run: Run}} props */
-function Images({ run }) {
+export function Images({ run }) {
   const { result_data: results = [], results_expire_at: expiresAt, notice } = run.task;
   const expired = Boolean(expiresAt) && expiresAt <= clock.value;
   const item = (/** @type {any} */ result, /** @type {number} */ index) =>
@@ -38,8 +28,9 @@ function Images({ run }) {
 /** @param {{image: Image, expired: boolean}} props */
 function Figure({ image, expired }) {
   const preview = html`<${Preview} image=${image} expired=${expired} />`;
-  if (expired) return html`<figure><div class="image">${preview}</div></figure>`;
   const { result, index } = image;
+  const frame = { aspectRatio: `${result.width} / ${result.height}`, "--ratio": result.width / result.height };
+  if (expired) return html`<figure><div class="image" style=${frame}>${preview}</div></figure>`;
   const name = fileName(image);
   const ref = refOf(image);
   const enlarge = () => {
@@ -50,7 +41,7 @@ function Figure({ image, expired }) {
   const number = index + 1;
   return html`
     <figure>
-      <div class="image">
+      <div class="image" style=${frame}>
         <button
           class="open"
           type="button"
@@ -69,12 +60,19 @@ function Figure({ image, expired }) {
         </label>
       </div>
       <figcaption class="row">
-        <button class="button tight bare" type="button" data-use onClick=${use}>${t("playground.use")}</button>
-        <button class="button tight bare" type="button" onClick=${save}>${t("playground.download")}</button>
+        <${Tool} text=${t("playground.use")} attrs=${{ "data-use": true }} onClick=${use}><${ReferenceIcon} /><//>
+        <${Tool} text=${t("playground.download")} attrs=${{ "data-save": true }} onClick=${save}><${DownloadIcon} /><//>
       </figcaption>
     </figure>
   `;
 }
+
+/** Its text is hidden where images are small. @param {{text: string, attrs: any, onClick: any, children?: any}} props */
+const Tool = ({ text, attrs, onClick, children }) => html`
+  <button class="button tight bare" type="button" title=${text} ...${attrs} onClick=${onClick}>
+    ${children} <span>${text}</span>
+  </button>
+`;
 
 /** @param {{image: Image, expired: boolean}} props */
 function Preview({ image: { run, result, index }, expired }) {

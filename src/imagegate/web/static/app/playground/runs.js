@@ -109,11 +109,19 @@ export async function resumeRuns() {
   const unfinished = [await listIds("pending"), await listIds("processing")].flat();
   const ids = new Set([...storedIds(), ...unfinished]);
   for (const run of runs.value) ids.delete(run.id);
-  const tasks = await loadTasks([...ids]);
+  // What was started meanwhile has its run by now.
+  const tasks = (await loadTasks([...ids])).filter((task) => !runs.value.some((run) => run.id === task.id));
   const resumed = tasks.map((task) => newRun({ key: task.id, id: task.id, task, startedAt: task.created }));
   if (!resumed.length) return;
   runs.value = [...runs.value, ...resumed].sort((a, b) => b.startedAt - a.startedAt);
   for (const run of resumed) (isOver(run) ? endRun : followRun)(run.key, run.id);
+}
+
+/** Another tab has started something: it is shown here too. */
+export function watchOtherTabs() {
+  addEventListener("storage", (event) => {
+    if (event.key === STORAGE_KEY) resumeRuns();
+  });
 }
 
 /** Load an older task. @param {string} id */
@@ -156,6 +164,18 @@ function newRun(known) {
 function typicalSeconds(task) {
   const left = task?.task_info.estimated_time;
   return left ? Math.round(left + Math.max(0, nowSeconds() - task.created)) : 0;
+}
+
+/** @param {string} id @param {any} changes of the task */
+export function updateTask(id, changes) {
+  runs.value = runs.value.map((run) =>
+    run.id === id && run.task ? { ...run, task: { ...run.task, ...changes } } : run,
+  );
+}
+
+/** @param {string[]} ids of tasks that are gone */
+export function forgetRuns(ids) {
+  runs.value = runs.value.filter((run) => !run.id || !ids.includes(run.id));
 }
 
 /** @param {string} key @param {Partial<Run>} changes */

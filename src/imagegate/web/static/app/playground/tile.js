@@ -5,8 +5,10 @@ import { withThumbnailRetry } from "../dom.js";
 import { errorText } from "../errors.js";
 import { formatNumber, formatTime, t } from "../i18n.js";
 import { roundDecimal } from "../money.js";
+import { StarIcon } from "./icons.js";
 import { isTaskSelected, toggleTask } from "./images.js";
-import { openedItem, openItem, promptOf, stateOf } from "./items.js";
+import { items, openedItem, openItem, promptOf, stateOf } from "./items.js";
+import { isStarred, toggleStar } from "./marks.js";
 import { Cancel, Elapsed, RetryButton, StateBadge } from "./progress.js";
 
 /** @typedef {import("./items.js").Item} Item */
@@ -35,7 +37,7 @@ export function Tile({ item, position, count }) {
         onClick=${() => openItem(item)}
       ></button>
       <div class="tile-face"><${Face} item=${item} state=${state} /></div>
-      ${id && html`<${Pick} item=${item} prompt=${prompt} />`}
+      ${id && html`<${Pick} item=${item} prompt=${prompt} /><${Star} item=${item} />`}
       <p class="tile-prompt" title=${prompt}>${prompt}</p>
       <${About} item=${item} />
     </li>
@@ -87,16 +89,35 @@ function Picture({ item: { run, row } }) {
 
 /** @param {{item: Item, prompt: string}} props */
 function Pick({ item, prompt }) {
+  // A click says whether Shift was held, a change does not.
+  const onClick = (/** @type {MouseEvent} */ event) => toggleTask(item, items.value, event.shiftKey);
   return html`
     <label class="tile-pick">
       <input
         type="checkbox"
         checked=${isTaskSelected(item.id)}
-        onChange=${() => toggleTask(item)}
+        onClick=${onClick}
         aria-label=${t("playground.selection.select_task", { prompt: prompt.slice(0, 60) || item.id })}
         data-pick
       />
     </label>
+  `;
+}
+
+/** @param {{item: Item}} props */
+export function Star({ item }) {
+  const starred = isStarred(item);
+  const text = t(starred ? "playground.star.remove" : "playground.star.add");
+  return html`
+    <button
+      class="button icon tight bare star"
+      type="button"
+      aria-pressed=${starred}
+      aria-label=${text}
+      title=${text}
+      data-star
+      onClick=${() => toggleStar(item)}
+    ><${StarIcon} /></button>
   `;
 }
 

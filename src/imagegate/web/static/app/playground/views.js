@@ -1,18 +1,11 @@
-// What the stage shows: the gallery, or the code of a request.
+// What the stage shows: the gallery, a matrix, or the form's request as code.
 import { signal } from "@preact/signals";
 
-/** @typedef {"gallery" | "code"} View */
+/** @typedef {"gallery" | "matrix" | "code"} View */
 
-/** The request that is shown as code; null: what the form says. */
-export const codeBody = signal(/** @type {any} */ (null));
 export const view = signal(/** @type {View} */ ("gallery"));
 
-export function showGallery() {
-  view.value = "gallery";
-}
-
-/** The code of a request, or of what the form says. @param {any} [body] */
-export function showCode(body = null) {
-  codeBody.value = body;
-  view.value = "code";
+/** @param {View} name */
+export function showView(name) {
+  view.value = name;
 }

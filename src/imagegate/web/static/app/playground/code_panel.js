@@ -1,0 +1,91 @@
+// The request as code: the form's, live, or that of a task in a dialog.
+import { signal } from "@preact/signals";
+import { html } from "html";
+import { copyText } from "../clipboard.js";
+import { Dialog } from "../dialog.js";
+import { t } from "../i18n.js";
+import { showToast } from "../store.js";
+import { request } from "./form.js";
+import { highlight } from "./highlight.js";
+import { PROGRAMS } from "./snippets.js";
+
+const STORAGE_KEY = "imagegate.code";
+
+/** The body that the dialog shows as code. */
+export const codeBody = signal(/** @type {any} */ (null));
+const chosen = signal(storedChoice());
+
+function storedChoice() {
+  try {
+    const name = localStorage.getItem(STORAGE_KEY) ?? "";
+    if (name in PROGRAMS) return name;
+  } catch {
+    // private windows may refuse
+  }
+  return "curl";
+}
+
+/** @param {string} name */
+function choose(name) {
+  chosen.value = name;
+  try {
+    localStorage.setItem(STORAGE_KEY, name);
+  } catch {
+    // chosen until the page is left
+  }
+}
+
+export function CodeDialog() {
+  const body = codeBody.value;
+  if (!body) return null;
+  const close = () => {
+    codeBody.value = null;
+  };
+  return html`
+    <${Dialog} title=${t("playground.code.title")} className="pg-dialog wide" closeButton onClose=${close}>
+      <${CodePanel} body=${body} />
+    <//>
+  `;
+}
+
+/** @param {{body?: any}} props `body`: what the form asks for, if left out */
+export function CodePanel({ body }) {
+  const { language, title, write } = PROGRAMS[chosen.value];
+  const program = write(body ?? request.value);
+  const copy = async () => {
+    const copied = await copyText(program);
+    showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
+  };
+  return html`
+    <section class="code-panel" aria-label=${t("playground.code.title")}>
+      <div class="code">
+        <div class="code-head">
+          <${Languages} />
+          <button type="button" data-copy-code onClick=${copy}>${t("playground.code.copy")}</button>
+        </div>
+        <pre tabindex="0" aria-label=${title}><code data-program>${highlight(program, language).map(piece)}</code></pre>
+      </div>
+      <p class="small soft">${t("playground.code.about")}</p>
+    </section>
+  `;
+}
+
+/** @param {import("./highlight.js").Piece} piece */
+const piece = ({ kind, text }) => (kind ? html`<span class=${`code-${kind}`}>${text}</span>` : text);
+
+function Languages() {
+  const button = (/** @type {string} */ name) => html`
+    <button
+      key=${name}
+      type="button"
+      aria-pressed=${name === chosen.value}
+      data-language=${name}
+      onClick=${() => choose(name)}
+    >${PROGRAMS[name].title}</button>
+  `;
+  return html`
+    <div class="code-languages" role="group" aria-label=${t("playground.code.language")}>
+      ${Object.keys(PROGRAMS).map(button)}
+    </div>
+  `;
+}
