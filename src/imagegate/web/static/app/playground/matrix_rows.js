@@ -1,7 +1,9 @@
 // The cells of a matrix beside each other, before they run and after.
 import { html } from "html";
+import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n.js";
 import { promptOf } from "./items.js";
+import { isWide } from "./layout.js";
 import { arrange, nameOf } from "./matrix_cells.js";
 import { closeMatrix, results, starting } from "./matrix_runs.js";
 import { Tile } from "./tile.js";
@@ -31,9 +33,13 @@ export function MatrixRows({ cells, content }) {
 
 export function MatrixResults() {
   const found = results.value;
+  const top = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    if (starting.value && !isWide.value) top.current?.scrollIntoView();
+  }, []);
   const prompt = found.map(({ item }) => item && promptOf(item)).find(Boolean) ?? "";
   return html`
-    <header class="matrix-top">
+    <header class="matrix-top" ref=${top}>
       <p class="matrix-prompt" title=${prompt}>${prompt}</p>
       <button type="button" class="button tight" disabled=${starting.value} data-matrix-new onClick=${closeMatrix}>
         ${t("playground.matrix.change")}
