@@ -37,6 +37,11 @@ function Setup() {
     loadParameters();
   }, [models]);
   useEffect(watchQuotes, []);
+  // The button that led back here is gone.
+  useEffect(() => {
+    const run = /** @type {HTMLElement | null} */ (document.querySelector("[data-run-matrix]"));
+    if (document.activeElement === document.body) run?.focus({ preventScroll: true });
+  }, []);
   return html`
     <p class="small soft">${t("playground.matrix.about", { max: MAX_CELLS })}</p>
     <div class="matrix-axes">${AXES.map((axis) => html`<${Choice} key=${axis} axis=${axis} />`)}</div>
