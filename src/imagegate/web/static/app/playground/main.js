@@ -20,6 +20,7 @@ import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 import { watchTally } from "./tally.js";
+import { followTaskLink } from "./task_link.js";
 
 const Playground = () => html`
   <div class="playground">
@@ -58,4 +59,5 @@ if (container) {
   watchKeys(run);
   watchMatrix();
   watchAccount();
+  followTaskLink();
 }
