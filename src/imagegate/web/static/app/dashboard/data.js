@@ -70,3 +70,9 @@ export function usePages(path) {
   const { rows, error, more, cursor } = state.path === path ? state : NO_PAGES;
   return { rows, error, more, busy, next: () => load(cursor, rows ?? []), reload: () => load("", []) };
 }
+
+/** The names of accounts by their ids, as far as the first page of the operator's list has them. @returns {Map<string, string>} */
+export function useAccountNames() {
+  const accounts = useData("/v1/admin/accounts?limit=200");
+  return new Map((accounts.value?.data ?? []).map((/** @type {any} */ { id, name }) => [id, name]));
+}

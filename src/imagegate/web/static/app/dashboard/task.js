@@ -3,7 +3,7 @@ import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { isFinal, localPath, post } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
-import { showError } from "../errors.js";
+import { adviceFor, errorText, showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
@@ -52,24 +52,35 @@ function Status({ task, reload }) {
   };
   const state = task.error?.code === "request_cancelled" ? "cancelled" : task.status;
   const cancelButton = html`<button class="button tight bad" onClick=${cancel}>${d("tasks.cancel")}</button>`;
-  const costs = linkTo("costs", task.id);
+  const costs = linkTo("work", task.id);
   const ledger = linkTo("credits", "", { task_id: task.id });
   return html`
-    <div class="row">
+    <div class="row" data-task-actions>
       <${StateBadge} state=${state} />
       ${task.status === "processing" && html`<span>${task.progress}%</span>`}
       ${task.task_info.can_cancel && cancelButton}
-      ${isOperator() && html`<a class="button tight" href=${costs}>${d("views.costs")}</a>`}
+      <${PlaygroundLinks} task=${task} />
+      ${isOperator() && html`<a class="button tight" href=${costs}>${d("costs.title")}</a>`}
       <a class="button tight" href=${ledger}>${d("tasks.ledger")}</a>
     </div>
   `;
 }
 
+/** To run it again, where the price stands on the button, or to change it first. @param {{task: any}} props */
+const PlaygroundLinks = ({ task }) => html`
+  <a class="button tight main" href=${playgroundLink("task", task)}>${d("tasks.in_playground")}</a>
+  <a class="button tight" href=${playgroundLink("edit", task)}>${d("tasks.edit")}</a>
+`;
+
+/** @param {"task" | "edit"} how @param {any} task */
+const playgroundLink = (how, { id, model }) =>
+  `/models/${encodeURIComponent(model)}#${new URLSearchParams({ [how]: id })}`;
+
 /** @param {{error: any}} props */
 const TaskError = ({ error }) => html`
   <div class="note sun">
-    <p><strong>${error.code}</strong> ${error.message}</p>
-    <p class="small">${d("tasks.not_charged")}</p>
+    <p><strong>${errorText(error)}</strong> ${adviceFor(error)}</p>
+    <p class="small">${d("tasks.not_charged")} <code>${error.code}</code></p>
   </div>
 `;
 

@@ -6,11 +6,11 @@ import { account } from "../store.js";
 import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
-import { loadModels } from "./form.js";
 import { selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
+import { watchMatrix } from "./matrix_runs.js";
 import { Announcement, watchEnds } from "./notify.js";
 import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
@@ -20,6 +20,7 @@ import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 import { watchTally } from "./tally.js";
+import { followTaskLink } from "./task_link.js";
 
 const Playground = () => html`
   <div class="playground">
@@ -42,7 +43,6 @@ function watchAccount() {
     }
     lastKey = key;
     if (!account.value) return;
-    loadModels();
     resumeRuns();
   });
 }
@@ -57,5 +57,7 @@ if (container) {
   watchEnds();
   watchOtherTabs();
   watchKeys(run);
+  watchMatrix();
   watchAccount();
+  followTaskLink();
 }
