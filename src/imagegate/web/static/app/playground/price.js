@@ -75,7 +75,7 @@ const billedItems = () =>
 export function Price() {
   const { expected, maximum } = quote.value ?? {};
   return html`
-    <dl class="price" role="group" aria-label=${t("playground.price.title")} aria-busy=${quoting.value} data-price>
+    <dl class="price" aria-busy=${quoting.value} data-price>
       <${Figure} name="expected" money=${expected} strong />
       <${Figure} name="maximum" money=${maximum} />
     </dl>
