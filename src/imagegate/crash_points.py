@@ -35,6 +35,8 @@ POINTS = frozenset(
         "hook.claimed",
         "hook.post_send",
         "hook.post_mark",
+        "delete.post_commit",
+        "delete.blobs_deleted",
         "sweep.mid",
         "gc.row_deleted",
         "gc.blob_deleted",

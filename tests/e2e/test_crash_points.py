@@ -24,8 +24,9 @@ from tests.support.crash_scenarios import (
 )
 from tests.support.s3_server import S3Server
 
-# Thumbnails come after a task's end: tests/e2e/test_thumbnails.py kills it there.
-POINTS = sorted(crash_points.POINTS - {"thumbnail.published"})
+# These come after a task's end: tests/e2e/test_thumbnails.py and test_deletion.py kill it there.
+AFTERWARDS = {"thumbnail.published", "delete.post_commit", "delete.blobs_deleted"}
+POINTS = sorted(crash_points.POINTS - AFTERWARDS)
 # The first sweep comes before anybody could have been served.
 LATER = {"sweep.mid": 3}
 WITH_REFERENCE = ("fetch.", "gc.")

@@ -18,8 +18,10 @@ from imagegate.domain.webhooks import DeliveryResult
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.store import acts, attempts, deliveries, files, refunds, settlement, tasks
 from imagegate.store.database import Database
+from imagegate.store.deletion import TaskDeleted, delete_task
 from imagegate.store.idempotency import IdempotencyKey
 from imagegate.store.invariants import INVARIANTS, find_violations
+from imagegate.store.task_metadata import change_metadata
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
@@ -64,6 +66,8 @@ FAULTS = {
     "I15": "UPDATE tasks SET key_id = (SELECT id FROM api_keys WHERE account_id <> tasks.account_id LIMIT 1)",
     "I15.files": "UPDATE files SET account_id = (SELECT id FROM accounts WHERE id <> files.account_id LIMIT 1)",
     "I19": "UPDATE api_keys SET disabled = NULL",
+    "I20": "UPDATE tasks SET callback_url = 'https://hook.test/' WHERE deleted IS NOT NULL",
+    "I21": "DELETE FROM starred_tasks",
     "I16": "UPDATE prices SET body = '{\"edited\": 1}'",
 }
 MORE_FAULTS = [
@@ -81,7 +85,14 @@ MORE_FAULTS = [
     ("I13.thumbnails", "UPDATE assets SET kind = 'thumbnail', position = 0 WHERE kind = 'upload'"),
     ("I13.undrawn", "UPDATE assets SET thumbnail_due = 1, deleted = 1 WHERE kind = 'result'"),
     ("I13.thumbnails", "UPDATE tasks SET thumbnail_expires = NULL WHERE state = 'completed'"),
+    ("I13.thumbnails", "DELETE FROM starred_tasks"),
+    ("I13.thumbnails", "UPDATE assets SET expires = 1 WHERE kind = 'thumbnail'"),
     ("I15.files", "DELETE FROM files"),
+    ("I20", "UPDATE tasks SET deleted = 1 WHERE state = 'queued'"),
+    ("I20", "UPDATE tasks SET deleted = 1 WHERE state = 'completed'"),
+    ("I20", 'UPDATE tasks SET order_body = \'{"prompt":"left"}\' WHERE deleted IS NOT NULL'),
+    ("I21", "DELETE FROM task_metadata"),
+    ("I21", "UPDATE task_metadata SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour')"),
     (
         "I15.files",
         ("UPDATE assets SET account_id = (SELECT id FROM accounts WHERE name = 'neighbour') WHERE kind = 'upload'"),
@@ -92,7 +103,8 @@ MORE_FAULTS = [
 
 
 async def populate(db: Database) -> None:
-    """A completed and refunded, a failed, a running and a queued task, a file; two more accounts, one closed."""
+    """A completed, starred and refunded, a failed, a deleted, a running and a queued task, a file; two more accounts,
+    one closed."""
     account_id, key = await create_customer(db, 100_000)
     await create_customer(db, 5, "neighbour")
     await _add_closed_account(db)
@@ -109,6 +121,11 @@ async def populate(db: Database) -> None:
     assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.id)), refunds.Refund)
     error = TaskError(TaskErrorCode.service_error, "test")
     await db.write(settlement.fail_task, account_id, failed.id, 1, error, "cmt_failed", render_webhook)
+    await db.write(change_metadata, account_id, done.id, {"starred": "true"})
+    gone = new_task(key, callback_url="https://hook.test/4")
+    await db.write(tasks.submit_task, account_id, gone, None, 100)
+    await db.write(settlement.fail_task, account_id, gone.id, 0, error, "cmt_gone", render_webhook)
+    assert isinstance(await db.write(delete_task, account_id, gone.id), TaskDeleted)
     for result in (DeliveryResult(duration_ms=1, status=500), DeliveryResult(duration_ms=1, status=204)):
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             one = sent.delivery

@@ -32,7 +32,11 @@ def fill_form(page: Page, prompt: str, **settings: str) -> None:
 def run_prompt(page: Page, prompt: str, **settings: str) -> Locator:
     """Write, press Run, and wait for the end."""
     fill_form(page, prompt, **{"quality": "low", "ratio": "1:1", **settings})
+    page.locator(".gallery[aria-busy=false]").wait_for()
+    newest = page.locator("[data-tile]").first
+    before = newest.get_attribute("data-key") if newest.count() else ""
     page.click("[data-run]")
+    expect(newest).not_to_have_attribute("data-key", before or "")  # an older one may have the same prompt
     return completed_card(page, prompt)
 
 
@@ -62,7 +66,7 @@ def open_drawer(page: Page, tile: Locator) -> Locator:
     if page.locator("dialog.sheet[open]").count():
         page.keyboard.press("Escape")
     task = tile.get_attribute("data-tile")
-    tile.locator("[data-show]").press("Enter")
+    page.locator(f"[data-tile='{task}'] [data-show]").press("Enter")
     one = page.locator(f"[data-task='{task}']")
     one.locator("[data-actual=price]").wait_for(state="attached")
     return one

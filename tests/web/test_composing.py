@@ -75,27 +75,6 @@ def test_l01_order_changes_by_drag_and_by_keys_and_each_can_go(page: Page) -> No
     assert request_body(page)["image_urls"] == before[2:]
 
 
-def test_l01_what_the_api_refuses_is_refused_in_its_words(page: Page, tmp_path: Path) -> None:
-    large = tmp_path / "large.png"
-    large.write_bytes(noise_image() + bytes(51 * 1024 * 1024))
-    add_file(page, "drop", "words.png", b"no picture at all")
-    add_file(page, "paste", "moving.gif", noise_image(kind="GIF"), "image/gif")
-    page.set_input_files("[data-files]", str(large))
-    faults = page.locator("[data-reference=bad]")
-    expect(faults).to_have_count(3, timeout=20_000)
-    told = " ".join(faults.all_inner_texts())
-    assert "JPEG, PNG or WebP" in told
-    assert re.search(r"large\.png: .*larger than 50 MB", told), told
-    for _ in range(3):
-        page.locator("[data-reference=bad] .thumb-remove").first.click()
-    for seed in range(16):
-        add_file(page, "drop", f"{seed}.png", noise_image(seed))
-    ready_references(page, 16)
-    add_file(page, "drop", "one-more.png", noise_image(17))
-    expect(page.locator(".toast.bad")).to_contain_text("At most 16 references")
-    expect(page.locator(".thumb")).to_have_count(16)
-
-
 def test_l02_the_price_is_shown_after_each_quote(page: Page) -> None:
     """Every answer is followed by a changed figure; `make bench` measures how soon."""
     fill_form(page, "a quick price", ratio="1:1")
@@ -108,8 +87,8 @@ def test_l02_the_price_is_shown_after_each_quote(page: Page) -> None:
             performance.clearResourceTimings();
         }"""
     )
-    for quality in ("low", "high") * 5:
-        page.check(f"input[name=pg-quality][value={quality}]")
+    for number in range(2, 11):  # what was quoted before is not asked for again
+        page.select_option("#pg-n", str(number))
         quoted_credits(page)
     changes = page.evaluate(
         """() => {
@@ -117,7 +96,7 @@ def test_l02_the_price_is_shown_after_each_quote(page: Page) -> None:
             return answers.map(({ responseEnd: end }) => window.shown.filter((at) => at >= end).length);
         }"""
     )
-    assert len(changes) == 10
+    assert len(changes) == 9
     assert 0 not in changes
 
 
@@ -235,7 +214,7 @@ def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
     fill_form(page, "a logo / with ?", quality="low", ratio="1:1")
     page.focus("#pg-prompt")
     page.keyboard.press("Control+Enter")
-    completed_card(page, "a logo")
+    completed_card(page, "a logo / with ?")
     page.locator("[data-code]").first.focus()
     page.keyboard.press("?")
     expect(page.locator("dialog[open] .keys")).to_be_visible()

@@ -42,6 +42,7 @@ STATUS: dict[type[Problem], tuple[int, str]] = {
     errors.IdempotencyConflict: (409, INVALID),
     errors.AccountClosed: (409, INVALID),
     errors.TaskNotCancellable: (409, INVALID),
+    errors.TaskNotDeletable: (409, INVALID),
     errors.TaskNotRefundable: (409, INVALID),
     errors.ResultExpired: (410, INVALID),
     errors.FileTooLarge: (400, INVALID),

@@ -15,6 +15,10 @@ MEDIA_TYPE_BY_EXTENSION = {extension: media_type for media_type, extension in EX
 MEDIA_TYPE_BY_FORMAT = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
+# When thumbnails of a starred task expire, in UTC microseconds: no clock comes there, and databases count with it.
+NEVER = 2**62
+
+
 class AssetKind(enum.StrEnum):
     """`reference` and `mask` are what the customer sent, `upright` and `repaint` what is made of them for upstreams."""
 

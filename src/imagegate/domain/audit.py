@@ -21,6 +21,7 @@ class Action(enum.StrEnum):
     key_disable = "key.disable"
     key_enable = "key.enable"
     key_delete = "key.delete"
+    task_delete = "task.delete"
     secret_rotate = "webhook_secret.rotate"  # noqa: S105  the name of an act
     route_reset = "route.reset"
     routes_reload = "routes.reload"

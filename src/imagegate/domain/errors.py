@@ -131,6 +131,11 @@ class AccountClosed(Problem):
     default_message = "This account is closed"
 
 
+class TaskNotDeletable(Problem):
+    code = "task_not_deletable"
+    default_message = "Only a task that has ended can be deleted; cancel it first"
+
+
 class TaskNotCancellable(Problem):
     code = "task_not_cancellable"
     default_message = "This task has already ended"

@@ -13,13 +13,11 @@ from imagegate.catalog.schema import Alias, Model
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import ModelAccessDenied, ModelNotFound
 from imagegate.domain.images import ImageRequest
-from imagegate.domain.time import utc_date
 from imagegate.families import FAMILIES
-from imagegate.flows.quote import DEFAULT_MODEL, find_model
+from imagegate.flows.quote import DEFAULT_MODEL, find_model, is_living
 from imagegate.flows.views.pricing import ModelView
 from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
-from imagegate.upstreams.embedded import NAME as EMBEDDED
 
 DALL_E = ("dall-e-2", "dall-e-3")
 # Every model of free or of tabulated sizes can make it.
@@ -60,21 +58,14 @@ def _find(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
     own = catalog.models.get(name)
     if own is not None and not mapped.by_operator:
         version = catalog.price_block_at(runtime.clock()).version
-        if _is_living(runtime, own) or _costs_more(catalog, version, own.id, model.id):
+        if is_living(runtime, own) or _costs_more(catalog, version, own.id, model.id):
             return find_model(runtime, name)
-    if not mapped.by_operator and not _is_living(runtime, model):
+    if not mapped.by_operator and not is_living(runtime, model):
         # A snapshot of a model past its end goes where that model goes.
         model = _find(runtime, model.id)[0]
     if not runtime.serves_model(model.id):
         raise ModelNotFound(f"The model {name!r} is not served here", param="model", fallback_suggestion=DEFAULT_MODEL)
     return model, Alias(name, model.id)
-
-
-def _is_living(runtime: Runtime, model: Model) -> bool:
-    """Not past its end, or served by an upstream that the operator has named for it."""
-    today = utc_date(runtime.clock())
-    routes = runtime.registry.route_table.for_model(model.id)
-    return not model.shutdown or model.shutdown > today or any(route.upstream != EMBEDDED for route in routes)
 
 
 @functools.lru_cache(maxsize=100)  # published prices never change

@@ -17,6 +17,7 @@ from imagegate.families import FAMILIES
 from imagegate.flows.execution.inputs import check_urls
 from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
+from imagegate.upstreams.embedded import NAME as EMBEDDED
 
 DEFAULT_MODEL = "gpt-image-2"
 
@@ -36,7 +37,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey | None, now_us: int) -> Quote:
     """InvalidRequest, ModelNotFound or ModelAccessDenied say what is wrong with the request.
 
-    Without a key it is for anybody, who may use every model.
+    Without a key it is for anybody, who may use every model that is for sale.
     """
     if fault := metadata_fault(request.metadata or {}):
         raise InvalidRequest(fault, param="metadata")
@@ -44,8 +45,7 @@ def make_quote(runtime: Runtime, request: ImageRequest, key: ApiKey | None, now_
     if "\0" in name:
         raise _has_nul("model")
     model, alias = find_model(runtime, name)
-    if key is not None:
-        ensure_model_allowed(key, name)
+    ensure_model_open(runtime, key, name, model)
     return quote_model(runtime, request, model, alias, now_us)
 
 
@@ -65,6 +65,28 @@ def ensure_model_allowed(key: ApiKey, name: str) -> None:
         raise ModelAccessDenied(f"Token does not have access to model: {name}", param="model")
 
 
+def ensure_model_open(runtime: Runtime, key: ApiKey | None, name: str, model: Model) -> None:
+    """ModelAccessDenied where the key may not use it; ModelNotFound where nobody new may."""
+    if key is not None:
+        ensure_model_allowed(key, name)
+    elif not is_living(runtime, model):
+        raise _not_served(runtime, name, model)
+
+
+def is_living(runtime: Runtime, model: Model) -> bool:
+    """Not past its end, or served by an upstream that the operator has named for it.
+
+    The others keep working for those who call them by name as long as the embedded engine serves them, but no page,
+    list or price list offers them.
+    """
+    routes = runtime.registry.route_table.for_model(model.id)
+    return not _is_past_end(runtime, model) or any(route.upstream != EMBEDDED for route in routes)
+
+
+def _is_past_end(runtime: Runtime, model: Model) -> bool:
+    return bool(model.shutdown) and model.shutdown <= utc_date(runtime.clock())
+
+
 def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
     """ModelNotFound for an unknown name, and for a model that no route of this installation serves."""
     found = runtime.catalog.find(name)
@@ -73,11 +95,16 @@ def find_model(runtime: Runtime, name: str) -> tuple[Model, Alias | None]:
             f"The model {name[:100]!r} does not exist", param="model", fallback_suggestion=DEFAULT_MODEL
         )
     if not runtime.serves_model(found[0].id):
-        end = found[0].shutdown
-        verb = "shut" if end <= utc_date(runtime.clock()) else "shuts"
-        why = f"; its maker {verb} it down on {end}" if end else ""
-        raise ModelNotFound(f"The model {name!r} is not served here{why}", param="model")
+        raise _not_served(runtime, name, found[0])
     return found
+
+
+def _not_served(runtime: Runtime, name: str, model: Model) -> ModelNotFound:
+    verb = "shut" if _is_past_end(runtime, model) else "shuts"
+    why = f"; its maker {verb} it down on {model.shutdown}" if model.shutdown else ""
+    return ModelNotFound(
+        f"The model {name!r} is not served here{why}", param="model", fallback_suggestion=DEFAULT_MODEL
+    )
 
 
 def price_order(catalog: Catalog, order: ImageOrder, model: Model, version: str) -> Quote:

@@ -13,7 +13,17 @@ import msgspec
 from imagegate.domain.accounts import Account, ApiKey, NewKey
 from imagegate.domain.audit import Action, Actor, AuditEntry
 from imagegate.domain.webhooks import SecretVersion
-from imagegate.store import accounts, api_keys, closing, deliveries, installation, ledger, refunds, route_health
+from imagegate.store import (
+    accounts,
+    api_keys,
+    closing,
+    deletion,
+    deliveries,
+    installation,
+    ledger,
+    refunds,
+    route_health,
+)
 from imagegate.store.audit import record
 from imagegate.store.queries import admin
 from imagegate.store.transaction import Tx
@@ -149,6 +159,15 @@ def refund_task(tx: Tx, account_id: str, new: refunds.NewRefund, actor: Actor) -
     after = {"refund": outcome.id, "amount": outcome.amount, "reason": outcome.reason}
     entry = record(tx, actor, Action.credits_refund, account_id=account_id, target=new.task_id, after=after)
     return Act(outcome, [entry])
+
+
+def delete_task(
+    tx: Tx, account_id: str, task_id: str, actor: Actor
+) -> Act[deletion.TaskDeleted | deletion.NotEnded | deletion.NotThere]:
+    result = deletion.delete_task(tx, account_id, task_id)
+    if not isinstance(result, deletion.TaskDeleted) or result.is_repeat:
+        return Act(result, [])
+    return Act(result, [record(tx, actor, Action.task_delete, account_id=account_id, target=task_id)])
 
 
 def create_key(

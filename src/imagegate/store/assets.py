@@ -23,10 +23,14 @@ def add_asset(tx: Tx, asset: Asset, expires: int, commit_id: str | None, *, thum
 
 
 def find_output_asset(tx: Tx, task_id: str, kind: AssetKind, position: int) -> Asset | None:
-    """Return the result or thumbnail behind a signed link: the signature stands in for the account."""
+    """Return the result or thumbnail behind a signed link: the signature stands in for the account.
+
+    None from the moment on at which its task is deleted.
+    """
     return tx.fetch_struct(
         Asset,
-        f"{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position",
+        f"""{_ASSET} WHERE task_id = :task_id AND kind = :kind AND position = :position
+            AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = :task_id AND t.deleted IS NOT NULL)""",
         {"task_id": task_id, "kind": str(kind), "position": position},
     )
 
@@ -37,6 +41,15 @@ def list_input_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
         Asset,
         f"""{_ASSET} WHERE task_id = :task_id AND account_id = :account_id
             AND kind IN ({_INPUT_KINDS}) AND deleted IS NULL ORDER BY kind DESC, position""",
+        {"task_id": task_id, "account_id": account_id},
+    )
+
+
+def list_task_assets(tx: Tx, account_id: str, task_id: str) -> list[Asset]:
+    """Return all of a task whose bytes should be there."""
+    return tx.fetch_structs(
+        Asset,
+        f"{_ASSET} WHERE task_id = :task_id AND account_id = :account_id AND deleted IS NULL ORDER BY id",
         {"task_id": task_id, "account_id": account_id},
     )
 

@@ -197,11 +197,15 @@ INVARIANTS = (
     ),
     Invariant(
         "I13.thumbnails",
-        "a thumbnail is the only one of its result, expires when the task says and is deleted in time",
+        "a thumbnail is the only one of its result, expires when the task says, never while that is starred, and is"
+        " deleted in time",
         """SELECT a.task_id, a.position, t.thumbnail_expires, a.expires, a.deleted FROM assets a
         LEFT JOIN tasks t ON t.id = a.task_id
         LEFT JOIN assets r ON r.task_id = a.task_id AND r.kind = 'result' AND r.position = a.position
-        WHERE a.kind = 'thumbnail' AND (t.thumbnail_expires IS NULL OR a.expires <> t.thumbnail_expires
+        LEFT JOIN starred_tasks s ON s.task_id = a.task_id AND s.since < t.thumbnail_expires
+        WHERE a.kind = 'thumbnail' AND (t.thumbnail_expires IS NULL OR a.expires < t.thumbnail_expires
+            OR (a.expires = 4611686018427387904) <> (s.task_id IS NOT NULL)
+            OR (a.expires > t.thumbnail_expires AND a.expires > :now AND s.task_id IS NULL)
             OR r.id IS NULL OR r.thumbnail_due IS NOT NULL
             OR (a.deleted IS NULL AND a.expires + 3600000000 < :now - :grace)
             OR EXISTS (SELECT 1 FROM assets o WHERE o.task_id = a.task_id AND o.kind = 'thumbnail'
@@ -246,6 +250,29 @@ INVARIANTS = (
         """SELECT a.id FROM assets a LEFT JOIN files f ON f.asset_id = a.id
         WHERE a.kind = 'upload' AND (f.id IS NULL OR f.account_id <> a.account_id)
         UNION ALL SELECT f.id FROM files f JOIN assets a ON a.id = f.asset_id WHERE f.account_id <> a.account_id""",
+    ),
+    Invariant(
+        "I20",
+        "of a deleted task nothing is left but what it cost: it has ended, and its bytes are deleted within the hour",
+        """SELECT t.id, t.state FROM tasks t WHERE t.deleted IS NOT NULL AND (t.state NOT IN ('completed', 'failed')
+            OR t.callback_url IS NOT NULL OR t.order_body NOT LIKE '%"prompt":""%'
+            OR EXISTS (SELECT 1 FROM task_metadata m WHERE m.task_id = t.id)
+            OR EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = t.id)
+            OR EXISTS (SELECT 1 FROM deliveries d WHERE d.task_id = t.id)
+            OR EXISTS (SELECT 1 FROM idempotency i WHERE i.task_id = t.id)
+            OR EXISTS (SELECT 1 FROM answers w WHERE w.task_id = t.id)
+            OR EXISTS (SELECT 1 FROM assets a WHERE a.task_id = t.id AND (a.expires > :now
+                OR (a.deleted IS NULL AND t.deleted + 3600000000 < :now - :grace))))""",
+    ),
+    Invariant(
+        "I21",
+        "a task is starred exactly while its metadata says so",
+        """SELECT s.task_id FROM starred_tasks s LEFT JOIN task_metadata m ON m.task_id = s.task_id
+            AND m.name = 'starred' AND m.value = 'true' AND m.account_id = s.account_id WHERE m.task_id IS NULL
+        UNION ALL SELECT m.task_id FROM task_metadata m LEFT JOIN starred_tasks s ON s.task_id = m.task_id
+        WHERE m.name = 'starred' AND m.value = 'true' AND s.task_id IS NULL
+        UNION ALL SELECT m.task_id FROM task_metadata m JOIN tasks t ON t.id = m.task_id
+        WHERE m.account_id <> t.account_id""",
     ),
     Invariant(
         "I19",

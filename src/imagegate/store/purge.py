@@ -24,13 +24,15 @@ _DELETE_TASK_ROWS = (
 def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
     """Delete tasks that ended `retention_us` ago; return how many.
 
-    Their bytes must be gone, their webhook closed and their Idempotency-Key expired.
+    Their bytes must be gone, their webhook closed and their Idempotency-Key expired; starred ones stay. Metadata go
+    with their task by themselves.
     """
     rows = tx.fetch_all(
         f"""SELECT t.id FROM tasks t WHERE t.state IN ('completed', 'failed') AND t.ended <= :before
             AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.task_id = t.id AND a.deleted IS NULL)
             AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.task_id = t.id AND d.state = 'waiting')
             AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.task_id = t.id)
+            AND NOT EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = t.id)
         ORDER BY t.ended LIMIT :limit {SKIP_LOCKED}""",
         {"before": tx.now - retention_us, "limit": limit},
     )

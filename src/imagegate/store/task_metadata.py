@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from imagegate.domain.assets import NEVER
 from imagegate.domain.metadata import is_starred, merge_metadata, metadata_fault
 from imagegate.store.dialect import METADATA_OBJECT
 from imagegate.store.transaction import Tx
 
 SELECT_METADATA = f"(SELECT {METADATA_OBJECT} FROM task_metadata m WHERE m.task_id = tasks.id) AS metadata"
-SELECT_STARRED = "(SELECT s.since FROM starred_tasks s WHERE s.task_id = tasks.id AND s.until IS NULL) AS starred_since"
+SELECT_STARRED = "(SELECT s.since FROM starred_tasks s WHERE s.task_id = tasks.id) AS starred_since"
 
 
 class MetadataChanged(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ def insert_metadata(tx: Tx, tasks: Sequence[tuple[str, str, Mapping[str, str]]])
     )
     for task_id, account_id, metadata in tasks:
         if is_starred(metadata):
-            _star(tx, account_id, task_id)
+            tx.insert("starred_tasks", task_id=task_id, account_id=account_id, since=tx.now)
 
 
 def change_metadata(
@@ -49,7 +50,8 @@ def change_metadata(
     """Merge the changes into the task's metadata, all or none; None removes a key."""
     # The lock: of two that change one task at the same time the second one merges into what the first one left.
     task = tx.lock_row(
-        "SELECT id FROM tasks WHERE id = :id AND account_id = :account_id", {"id": task_id, "account_id": account_id}
+        "SELECT id, thumbnail_expires FROM tasks WHERE id = :id AND account_id = :account_id AND deleted IS NULL",
+        {"id": task_id, "account_id": account_id},
     )
     if task is None:
         return NoSuchTask()
@@ -73,13 +75,33 @@ def change_metadata(
     if is_starred(after) and not is_starred(before):
         _star(tx, account_id, task_id)
     elif is_starred(before) and not is_starred(after):
-        tx.execute_nowait("UPDATE starred_tasks SET until = :now WHERE task_id = :id", {"id": task_id})
+        _unstar(tx, task_id, task["thumbnail_expires"])
     return MetadataChanged()
 
 
 def _star(tx: Tx, account_id: str, task_id: str) -> None:
+    _lock_assets(tx, task_id)
+    tx.insert("starred_tasks", unless_exists="task_id", task_id=task_id, account_id=account_id, since=tx.now)
     tx.execute_nowait(
-        """INSERT INTO starred_tasks (task_id, account_id, since) VALUES (:task_id, :account_id, :now)
-        ON CONFLICT (task_id) DO UPDATE SET since = excluded.since, until = NULL""",
-        {"task_id": task_id, "account_id": account_id},
+        "UPDATE assets SET expires = :never WHERE task_id = :id AND kind = 'thumbnail' AND expires > :now",
+        {"id": task_id, "never": NEVER},
     )
+
+
+def _unstar(tx: Tx, task_id: str, thumbnail_expires: int | None) -> None:
+    """The thumbnails end when the task says, at once where that has passed."""
+    _lock_assets(tx, task_id)
+    tx.execute_nowait("DELETE FROM starred_tasks WHERE task_id = :id", {"id": task_id})
+    tx.execute_nowait(
+        "UPDATE assets SET expires = :expires WHERE task_id = :id AND kind = 'thumbnail' AND expires = :never",
+        {"id": task_id, "expires": max(thumbnail_expires or 0, tx.now), "never": NEVER},
+    )
+
+
+def _lock_assets(tx: Tx, task_id: str) -> None:
+    """A thumbnail that is added at this moment is there, or is added when it is known whether the task is starred."""
+    tx.lock_rows("SELECT id FROM assets WHERE task_id = :id ORDER BY id", {"id": task_id})
+
+
+def is_task_starred(tx: Tx, task_id: str) -> bool:
+    return tx.fetch_one("SELECT task_id FROM starred_tasks WHERE task_id = :id", {"id": task_id}) is not None

@@ -29,7 +29,7 @@ SELECT_TASK = f"""SELECT id, account_id, key_id, model, state, claim_no, crashes
     {SELECT_METADATA}, {SELECT_STARRED} FROM tasks"""
 
 WAITING_FOR_STORAGE = "storage_unavailable"
-_FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id"
+_FIND_TASK = f"{SELECT_TASK} WHERE id = :id AND account_id = :account_id AND deleted IS NULL"
 
 
 class NewTask(Task, frozen=True, kw_only=True):

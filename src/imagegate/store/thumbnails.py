@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from imagegate.domain.assets import Asset
+from imagegate.domain.assets import NEVER, Asset
 from imagegate.store import assets
 from imagegate.store.dialect import SKIP_LOCKED
+from imagegate.store.task_metadata import is_task_starred
 from imagegate.store.transaction import Tx
 
 MAX_TRIES = 4
@@ -84,7 +85,7 @@ def add_thumbnail(tx: Tx, account_id: str, undrawn: Undrawn, thumbnail: Asset) -
     if changed == 0:
         # A commit whose result was lost has done both.
         return tx.is_retry and assets.find_asset(tx, account_id, thumbnail.id) is not None
-    assets.add_asset(tx, thumbnail, undrawn.expires, None)
+    assets.add_asset(tx, thumbnail, NEVER if is_task_starred(tx, undrawn.task_id) else undrawn.expires, None)
     return True
 
 

@@ -1,4 +1,4 @@
-"""What the page shows of a model, from the catalog: price range, variants, rates, limits, examples."""
+"""What the page shows of a model, from the catalog: price range, variants, rates, limits, qualities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RateRow(msgspec.Struct, frozen=True):
     amount: Amount
 
 
-class Example(msgspec.Struct, frozen=True):
+class QualityRow(msgspec.Struct, frozen=True):
     """One image at a quality; `times` compares it with the default quality."""
 
     quality: str
@@ -42,16 +42,27 @@ class Example(msgspec.Struct, frozen=True):
     times: str
 
 
-class Variant(msgspec.Struct, frozen=True):
-    """A name of the family with its price range, for the cards and the comparison."""
+class TierRow(msgspec.Struct, frozen=True):
+    """A resolution: its budget in millions of pixels, and what comes of two ratios."""
 
+    name: str
+    megapixels: str
+    square: str
+    wide: str
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """A model or another name for one, with its price range, for the links and the comparison."""
+
+    name: str
+    title: str
     model: Model
     low: Amount
     high: Amount
 
 
 class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the page of one model shows."""
+    """Everything that the page of one model shows. `auto`: the pixels as which the size `auto` is priced."""
 
     model: Model
     name: str
@@ -59,8 +70,10 @@ class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
     low: Amount
     high: Amount
     rates: list[RateRow]
-    examples: list[Example]
+    qualities: list[QualityRow]
+    auto: str
     sizes: list[tuple[str, list[str]]]
+    tiers: list[TierRow]
     variants: list[Variant]
 
 
@@ -76,9 +89,11 @@ def model_page(runtime: Runtime, name: str) -> ModelPage:
         low=_display_money(price.range.min, runtime.credits_per_usd),
         high=_display_money(price.range.max, runtime.credits_per_usd),
         rates=_rates(price),
-        examples=_examples(runtime, model, version),
+        qualities=_qualities(runtime, model, version),
+        auto=(model.auto or runtime.settings.credit.auto_cap).replace("x", "×"),
         sizes=_sizes(model),
-        variants=[_variant(runtime, one) for one in prices if one.model in runtime.catalog.models],
+        tiers=_tiers(),
+        variants=[_variant(runtime, one) for one in prices],
     )
 
 
@@ -95,7 +110,9 @@ def _find_model(runtime: Runtime, name: str) -> Model:
 
 def _variant(runtime: Runtime, price: PriceView) -> Variant:
     model, rate = _find_model(runtime, price.model), runtime.credits_per_usd
-    return Variant(model, _display_money(price.range.min, rate), _display_money(price.range.max, rate))
+    title = model.title if price.model == model.id else price.model
+    low, high = (_display_money(money, rate) for money in (price.range.min, price.range.max))
+    return Variant(price.model, title, model, low, high)
 
 
 def _rates(price: PriceView) -> list[RateRow]:
@@ -111,12 +128,12 @@ def _rate_row(kind: str, usd: str, credit: str) -> RateRow:
     return RateRow(kind, Amount(format_for_people(usd), format_for_people(credit), f"{usd} USD, {credit}"))
 
 
-def _examples(runtime: Runtime, model: Model, version: str) -> list[Example]:
+def _qualities(runtime: Runtime, model: Model, version: str) -> list[QualityRow]:
     """The same square image at each quality, without references."""
     totals = {quality: _image_total(runtime, model, version, quality) for quality in model.qualities}
     default_nanos = totals.get(model.quality_default, 0)
     return [
-        Example(quality, display_amount(nanos, runtime.credits_per_usd), _times_default(nanos, default_nanos))
+        QualityRow(quality, display_amount(nanos, runtime.credits_per_usd), _times_default(nanos, default_nanos))
         for quality, nanos in totals.items()
     ]
 
@@ -136,7 +153,18 @@ def _sizes(model: Model) -> list[tuple[str, list[str]]]:
     """Each ratio with its pixels by tier; the fixed sizes of a model as they are."""
     if model.sizes == "table":
         return [(size, []) for size in model.size_tokens]
-    return [(ratio, ["×".join(map(str, pixels_for_ratio(ratio, tier))) for tier in TIERS]) for ratio in RATIOS]
+    return [(ratio, [_pixels(ratio, tier) for tier in TIERS]) for ratio in RATIOS]
+
+
+def _tiers() -> list[TierRow]:
+    return [
+        TierRow(tier, f"{area / 1_000_000:.2f}", _pixels("1:1", tier), _pixels("16:9", tier))
+        for tier, area in TIERS.items()
+    ]
+
+
+def _pixels(ratio: str, tier: str) -> str:
+    return "×".join(map(str, pixels_for_ratio(ratio, tier)))
 
 
 def _display_money(money: Any, rate: int) -> Amount:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,8 @@ from imagegate.api_docs.reference import TYPES
 from imagegate.domain.errors import NotFound
 from imagegate.flows.quote import DEFAULT_MODEL
 from imagegate.flows.views.status import StatusCache
+from imagegate.web.example_tiles import example_tiles
+from imagegate.web.examples import ExampleSet
 from imagegate.web.model_page import model_page, models_for_sale
 from imagegate.web.renderer import PageRenderer, accepts_gzip
 
@@ -37,39 +38,47 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 @get("/")
 async def home(request: Request[Any, Any, Any], site: PageRenderer) -> Response[bytes]:
     """The playground, prices and documentation of the default model."""
-
-    def context() -> dict[str, Any]:
-        names = models_for_sale(site.runtime)
-        return _model_context(site, DEFAULT_MODEL if DEFAULT_MODEL in names or not names else names[0])
-
-    return _render_model(request, site, context)
+    return await _render_model(request, site)
 
 
 @get("/models/{model:str}")
 async def show_model(request: Request[Any, Any, Any], site: PageRenderer, model: str) -> Response[bytes]:
-    return _render_model(request, site, lambda: _model_context(site, model))
+    return await _render_model(request, site, model)
 
 
-def _render_model(
-    request: Request[Any, Any, Any], site: PageRenderer, context: Callable[[], dict[str, Any]]
-) -> Response[bytes]:
+async def _render_model(request: Request[Any, Any, Any], site: PageRenderer, name: str = "") -> Response[bytes]:
+    found = await site.examples.current()
     try:
-        return site.render_cached(request, "home.html", context)
+        return site.render_cached(request, "home.html", lambda: _model_context(site, name, found), found.version)
     except NotFound:
         return not_found_page(request, site)
 
 
-def _model_context(site: PageRenderer, name: str) -> dict[str, Any]:
-    """NotFound for a model that is not for sale."""
-    if name not in models_for_sale(site.runtime):
+def _model_context(site: PageRenderer, name: str, found: ExampleSet) -> dict[str, Any]:
+    """Without a name, of the default model, or of the first where that is not for sale. NotFound."""
+    names = models_for_sale(site.runtime)
+    name = name or (DEFAULT_MODEL if DEFAULT_MODEL in names else next(iter(names), ""))
+    if name not in names:
         raise NotFound
     return {
         "page": model_page(site.runtime, name),
+        "examples": example_tiles(site.runtime, found.examples, name),
+        "shipped_examples": found.shipped,
         "settings": site.runtime.settings,
         "endpoints": site.reference.endpoints(_HOME_ENDPOINTS),
         "embedded": not site.runtime.registry.route_table.has_real_upstream,
         "default_model": DEFAULT_MODEL,
     }
+
+
+@get("/web/examples/{file:str}")
+async def example_image(site: PageRenderer, file: str) -> Response[bytes]:
+    """An image of the operator's examples. Its address changes with its content."""
+    content = site.examples.image(file)
+    if content is None:
+        return Response(b"no such file\n", status_code=404, media_type="text/plain")
+    headers = {"Cache-Control": _IMMUTABLE, "X-Content-Type-Options": "nosniff"}
+    return Response(content, headers=headers, media_type="image/webp")
 
 
 @get("/dashboard")

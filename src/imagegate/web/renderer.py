@@ -21,11 +21,27 @@ from imagegate.api_docs.reference import Reference, build_reference
 from imagegate.catalog.routes import RouteTable
 from imagegate.runtime import Runtime
 from imagegate.web.assets import Assets
+from imagegate.web.examples import Examples
 from imagegate.web.i18n import COOKIE, LANGUAGES, Translations, choose_language, load_translations, render_inline
 
 THEMES = ("light", "dark")
 _GZIP = re.compile(r"(?i)\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _YEAR_S = 365 * 24 * 3600
+# The page uses none of a device's sensors, whatever script might ever run in it.
+_PERMISSIONS = ", ".join(
+    f"{name}=()"
+    for name in (
+        "accelerometer",
+        "camera",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
+    )
+)
 _MAX_CACHED_PAGES = 128  # about 120 kB each; there are some 100 of page, language and theme
 
 
@@ -72,12 +88,16 @@ class PageRenderer:
         self.runtime = runtime
         self.assets = Assets()
         self._document = document
-        self._pages: dict[tuple[str, str, str, str], _BuiltPage] = {}
+        self._pages: dict[tuple[str, ...], _BuiltPage] = {}
         self._built_for: tuple[RouteTable | None, str] = (None, "")
 
     @functools.cached_property
     def reference(self) -> Reference:
         return build_reference(self._document())
+
+    @functools.cached_property
+    def examples(self) -> Examples:
+        return Examples(self.runtime, self.assets)
 
     @functools.cached_property
     def translations(self) -> dict[str, Translations]:
@@ -91,16 +111,20 @@ class PageRenderer:
         return self._respond(request, self._build(request, template, visitor, context), status_code, visitor)
 
     def render_cached(
-        self, request: Request[Any, Any, Any], template: str, build_context: Callable[[], dict[str, Any]]
+        self,
+        request: Request[Any, Any, Any],
+        template: str,
+        build_context: Callable[[], dict[str, Any]],
+        version: str = "",
     ) -> Response[bytes]:
-        """As `render`, for a page that depends on nothing but its address, the visitor's language and theme, the prices
-        and the routes: it is built once for each."""
+        """As `render`, for a page that depends on nothing but its address, the visitor's language and theme, the
+        prices, the routes and `version`: it is built once for each."""
         visitor = _visitor(request)
         table, price_version = self.runtime.registry.route_table, self._price_version()
         if (table, price_version) != self._built_for:
             self._pages.clear()
             self._built_for = (table, price_version)
-        name = (template, request.url.path, visitor.language, visitor.theme)
+        name = (template, request.url.path, visitor.language, visitor.theme, version)
         page = self._pages.pop(name, None) or self._build(request, template, visitor, build_context())
         self._pages[name] = page
         if len(self._pages) > _MAX_CACHED_PAGES:
@@ -155,6 +179,7 @@ class PageRenderer:
             ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
+            "Permissions-Policy": _PERMISSIONS,
             **({"Cross-Origin-Opener-Policy": "same-origin"} if is_secure else {}),
             "Content-Language": language,
             "Cache-Control": "private, no-cache",

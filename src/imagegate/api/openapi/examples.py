@@ -89,6 +89,7 @@ CANCELLED_TASK = _task(
         "duration": 2.151,
     },
 )
+DELETED_TASK = {"id": TASK_ID, "object": "image.generation.task", "deleted": True}
 _EVENT = f'event: task\ndata: {{"created":{CREATED},"id":"{TASK_ID}",'
 EVENTS = f'retry: 2000\n\nid: 1\n{_EVENT}…,"status":"pending",…}}\n\nid: 2\n{_EVENT}…,"status":"completed",…}}\n\n'
 BATCH = {"code": 200, "data": [COMPLETED_TASK]}
@@ -393,6 +394,7 @@ STATUS = {
     "state": "operational",
     "checked": ENDED,
     "window_seconds": 3600,
+    "models_called": 1,
     "data": [
         {
             "model": "gpt-image-2",

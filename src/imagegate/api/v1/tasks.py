@@ -13,13 +13,15 @@ from msgspec import Meta
 
 from imagegate.api.client_connection import Caller
 from imagegate.api.openapi import examples
-from imagegate.api.openapi.operation import ResponseLink, get, patch, post
+from imagegate.api.openapi.operation import ResponseLink, delete, get, patch, post
 from imagegate.api.params import MAX_WAIT_S
 from imagegate.api.responses import TaskIdPath, find_owned_task, wait_for_task
-from imagegate.api_docs.schema import METADATA_BOUNDS, MetadataValue, doc, required
+from imagegate.api_docs.schema import METADATA_BOUNDS, MetadataValue, TaskIdText, doc, required
 from imagegate.domain import errors, ids
 from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.audit import Actor
 from imagegate.domain.tasks import Task
+from imagegate.flows import deletion
 from imagegate.flows.cancel import cancel
 from imagegate.flows.views.task import TaskView, task_view
 from imagegate.flows.views.task_detail import INCLUDE_PARTS, DetailedTask, task_detail_view
@@ -44,7 +46,7 @@ WaitSeconds = Annotated[
     Meta(
         ge=0,
         description="Answer when the task has ended, or after this many seconds; above 60 counts as 60",
-        extra_json_schema={"examples": [1]},
+        extra_json_schema={"examples": [60]},
         extra={"rule": "must be a whole number of seconds; above 60 counts as 60"},
     ),
 ]
@@ -75,6 +77,12 @@ class MetadataBody(msgspec.Struct):
         dict[str, MetadataValue | None] | None,
         required(f"Keys to set, or with null to remove; then there must be {METADATA_BOUNDS}"),
     ] = None
+
+
+class DeletedTask(msgspec.Struct, kw_only=True):
+    id: TaskIdText
+    object: Literal["image.generation.task"] = "image.generation.task"
+    deleted: Literal[True] = True
 
 
 class BatchRequest(msgspec.Struct):
@@ -188,6 +196,21 @@ async def batch_tasks(data: BatchRequest, runtime: Runtime, key: ApiKey) -> Batc
 async def cancel_task(runtime: Runtime, key: ApiKey, task_id: TaskIdPath) -> TaskView:
     task = await find_owned_task(runtime, key.account_id, task_id)
     return task_view(runtime, await cancel(runtime, task))
+
+
+@delete(
+    "/v1/tasks/{task_id:str}",
+    summary="Delete an ended task with its images, prompt and metadata; its charge stays in the ledger",
+    description="At once and for good: its links answer 410, the task 404, and its Idempotency-Key is free again.",
+    tag="tasks",
+    scope=Scope.images_write,
+    response_example=examples.DELETED_TASK,
+    errors=(errors.InvalidTaskId, errors.TaskNotFound, errors.TaskNotDeletable),
+)
+async def delete_task(runtime: Runtime, key: ApiKey, actor: Actor, task_id: TaskIdPath) -> DeletedTask:
+    task = await find_owned_task(runtime, key.account_id, task_id)
+    await deletion.delete_task(runtime, key.account_id, task.id, actor)
+    return DeletedTask(id=task.id)
 
 
 def _event_number(last_event_id: str) -> int:

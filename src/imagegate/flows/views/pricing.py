@@ -18,7 +18,7 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.money import Money, format_decimal, to_money
 from imagegate.domain.prices import TokenPrice
 from imagegate.families import FAMILIES
-from imagegate.flows.quote import ensure_model_allowed, find_model
+from imagegate.flows.quote import ensure_model_open, find_model, is_living
 from imagegate.pricing import compute_charge
 from imagegate.runtime import Runtime
 
@@ -61,10 +61,17 @@ class PriceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def models_for_key(runtime: Runtime, key: ApiKey | None) -> list[ModelView]:
-    """Every name that this key may use, aliases included; without one, every name."""
-    allowed = None if key is None else key.models
-    served = [(name, model) for name, model in _served_models(runtime) if allowed is None or name in allowed]
-    return [ModelView(id=name, created=model.created) for name, model in served]
+    """Every name that is for sale and that this key may use, aliases included; what a key was made for, past its end
+    too."""
+    if key is None or key.models is None:
+        names = _models_for_sale(runtime)
+    else:
+        names = [(name, model) for name, model in _served_models(runtime) if name in key.models]
+    return [ModelView(id=name, created=model.created) for name, model in names]
+
+
+def _models_for_sale(runtime: Runtime) -> list[tuple[str, Model]]:
+    return [(name, model) for name, model in _served_models(runtime) if is_living(runtime, model)]
 
 
 def _served_models(runtime: Runtime) -> list[tuple[str, Model]]:
@@ -74,9 +81,8 @@ def _served_models(runtime: Runtime) -> list[tuple[str, Model]]:
 
 def model_detail(runtime: Runtime, key: ApiKey | None, name: str) -> ModelDetail:
     """ModelNotFound or ModelAccessDenied, as for a create."""
-    find_model(runtime, name)
-    if key is not None:
-        ensure_model_allowed(key, name)
+    model, _ = find_model(runtime, name)
+    ensure_model_open(runtime, key, name, model)
     return public_model_detail(runtime, name)
 
 
@@ -95,10 +101,10 @@ def public_model_detail(runtime: Runtime, name: str) -> ModelDetail:
 
 
 def price_list(runtime: Runtime) -> tuple[str, list[PriceView]]:
-    """The current price version, and every served name that has a price in it."""
+    """The current price version, and every name for sale that has a price in it."""
     block = runtime.catalog.price_block_at(runtime.clock())
     rows = [
-        (name, model, runtime.catalog.model_price(block.version, model.id)) for name, model in _served_models(runtime)
+        (name, model, runtime.catalog.model_price(block.version, model.id)) for name, model in _models_for_sale(runtime)
     ]
     views = [_price_view(runtime, name, model, row, block.effective_from) for name, model, row in rows if row]
     return block.version, views

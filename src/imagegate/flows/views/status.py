@@ -8,9 +8,11 @@ from typing import Literal
 
 import msgspec
 
+from imagegate.catalog.schema import Model
 from imagegate.concurrency import TtlCache
 from imagegate.domain.tasks import AttemptOutcome, FailureKind
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
+from imagegate.flows.quote import is_living
 from imagegate.flows.views.routes import worst_state
 from imagegate.routing.circuit_breaker import Health
 from imagegate.runtime import Runtime
@@ -39,12 +41,16 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """`checked`: when this was computed, Unix seconds. `window_seconds`: the period it covers."""
+    """`checked`: when this was computed, Unix seconds. `window_seconds`: the period it covers.
+
+    `models_called`: how many of the models were called in it; nothing is known of the others.
+    """
 
     object: Literal["status"] = "status"
     state: State
     checked: int
     window_seconds: int = US_PER_HOUR // US_PER_SECOND
+    models_called: int
     data: list[ModelStatus]
 
 
@@ -62,9 +68,18 @@ async def build_status(runtime: Runtime) -> Status:
     now = runtime.clock()
     calls = await runtime.db.read_report(list_recent_calls, now - US_PER_HOUR)
     health = await runtime.db.read(load_health)
-    models = [name for name in runtime.catalog.models if runtime.serves_model(name)]
-    data = [_model_status(runtime, name, calls, health) for name in models]
-    return Status(state=_overall_state([one.state for one in data]), checked=now // US_PER_SECOND, data=data)
+    names = [name for name, model in runtime.catalog.models.items() if _is_offered(runtime, model)]
+    data = [_model_status(runtime, name, calls, health) for name in names]
+    return Status(
+        state=_overall_state([one.state for one in data]),
+        checked=now // US_PER_SECOND,
+        models_called=sum(one.calls > 0 for one in data),
+        data=data,
+    )
+
+
+def _is_offered(runtime: Runtime, model: Model) -> bool:
+    return runtime.serves_model(model.id) and is_living(runtime, model)
 
 
 def _model_status(

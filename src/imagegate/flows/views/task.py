@@ -24,7 +24,7 @@ from imagegate.api_docs.schema import (
 from imagegate.domain.errors import TaskError
 from imagegate.domain.money import format_credits, format_decimal, format_usd, json_number
 from imagegate.domain.tasks import Task, TaskState
-from imagegate.domain.time import US_PER_MS, US_PER_SECOND
+from imagegate.domain.time import US_PER_DAY, US_PER_MS, US_PER_SECOND
 from imagegate.domain.usage import UsageSource
 from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
@@ -36,6 +36,7 @@ _ZERO = json_number("0")
 # Seconds per image: measured with gpt-image-2 by quality, and an upper bound for the embedded engine.
 _TYPICAL_S = {"low": 10.0, "medium": 48.0, "high": 126.0}
 _EMBEDDED_TYPICAL_S = 2.0
+_STARRED_LINK_US = 7 * US_PER_DAY
 # The longest time between two tries of a storage that is away.
 STORAGE_RETRY_US = 5 * US_PER_SECOND
 
@@ -167,8 +168,13 @@ def thumbnail_link(runtime: Runtime, task: Task, index: int = 0) -> str | UnsetT
 
     UNSET without one and once it has expired, because a dead link shows nothing.
     """
-    expires = task.thumbnail_expires
-    if expires is None or expires <= runtime.clock() or index not in task.thumbnail_positions:
+    expires, now = task.thumbnail_expires, runtime.clock()
+    if expires is None or index not in task.thumbnail_positions:
+        return UNSET
+    if task.starred_since is not None and task.starred_since < expires:
+        # The thumbnail stays; a link of it changes once a week, so that browsers need not ask for it again.
+        expires = max(expires, (now // _STARRED_LINK_US + 2) * _STARRED_LINK_US)
+    if expires <= now:
         return UNSET
     return _sign(runtime, task.id, index, THUMBNAIL_EXTENSION, expires // US_PER_SECOND)
 

@@ -66,14 +66,14 @@ def build_where(filters: TaskFilter) -> tuple[str, dict[str, Any]]:
     }
     words, values = _all_words(filters.q)
     where = [part for part, is_wanted in parts.items() if is_wanted]
-    return " AND ".join(where + words) or "1 = 1", named | values
+    return " AND ".join(["deleted IS NULL", *where, *words]), named | values
 
 
 _HAS_TAG = "(',' || m.value || ',') LIKE :tag ESCAPE '!'"
 
 
 def _starred(filters: TaskFilter) -> str:
-    return f"SELECT s.task_id FROM starred_tasks s WHERE s.until IS NULL{_of_account(filters, 's')}"
+    return f"SELECT s.task_id FROM starred_tasks s WHERE 1 = 1{_of_account(filters, 's')}"
 
 
 def _noted(filters: TaskFilter, name: str, test: str) -> str:

@@ -1,5 +1,6 @@
 // The public API as the page calls it: the session is exchanged for a token that exists only in this module's memory.
 import { checkConnection } from "./connection.js";
+import { eraseDatabase } from "./database.js";
 
 /**
  * @typedef {{ok: true, status: number, value: any}} Success
@@ -7,7 +8,7 @@ import { checkConnection } from "./connection.js";
  *   requestId?: string, retryAfter?: number, estimated?: string, remaining?: string}} ApiError
  *   status 0: unreachable; code "signed_out": no session; the amounts are credits
  * @typedef {Success | ApiError} Reply
- * @typedef {{body?: any, form?: FormData, headers?: Record<string, string>, signal?: AbortSignal}} Options
+ * @typedef {{body?: any, headers?: Record<string, string>, signal?: AbortSignal}} Options
  * @typedef {{name: string, key_name: string, key_shown: string, scopes: string[], local: boolean}} Account
  * @typedef {{token?: string, expires_at?: number, account?: Account, sign_in?: string}} Session
  */
@@ -123,11 +124,18 @@ export const patch = (path, body) => call("PATCH", path, { body });
 /** @param {string} path */
 export const remove = (path) => call("DELETE", path);
 
-/** @param {Blob} file @param {string} name */
-export function upload(file, name) {
+/**
+ * @param {Blob} file @param {string} name
+ * @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} [options] `part`: what is sent, 0 to 1
+ * @returns {Promise<Reply>} also where it was aborted
+ */
+export async function upload(file, name, options = {}) {
   const form = new FormData();
   form.append("file", file, name);
-  return call("POST", "/api/v1/files/upload/stream", { form });
+  const reply = await sendForm(form, await bearer(), options);
+  if (reply.ok || reply.status !== 401 || !token) return reply;
+  await loadAccount();
+  return sendForm(form, await bearer(), options);
 }
 
 /**
@@ -189,6 +197,7 @@ async function exchangeSession() {
 async function endSession(path) {
   const reply = await request("DELETE", path);
   if (!reply.ok) return reply;
+  eraseDatabase();
   replaceSession({});
   await loadAccount();
   return reply;
@@ -214,11 +223,11 @@ function storeToken(session) {
  * @param {string} method @param {string} path @param {Options} [options] @param {string} [bearerToken]
  * @returns {Promise<Reply>}
  */
-async function request(method, path, { body, form, headers, signal } = {}, bearerToken = "") {
+async function request(method, path, { body, headers, signal } = {}, bearerToken = "") {
   const sent = new Headers(headers);
   if (bearerToken) sent.set("Authorization", `Bearer ${bearerToken}`);
   if (body !== undefined) sent.set("Content-Type", "application/json");
-  const content = form ?? (body === undefined ? undefined : JSON.stringify(body));
+  const content = body === undefined ? undefined : JSON.stringify(body);
   try {
     return await readReply(await fetch(path, { method, headers: sent, signal, body: content }), bearerToken);
   } catch (error) {
@@ -226,6 +235,31 @@ async function request(method, path, { body, form, headers, signal } = {}, beare
     checkConnection();
     return { ok: false, status: 0, code: "network", message: "" };
   }
+}
+
+/**
+ * `fetch` does not tell how much it has sent.
+ * @param {FormData} form @param {string} bearerToken @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} options
+ * @returns {Promise<Reply>}
+ */
+function sendForm(form, bearerToken, { onProgress, signal }) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/api/v1/files/upload/stream");
+    if (bearerToken) request.setRequestHeader("Authorization", `Bearer ${bearerToken}`);
+    request.upload.onprogress = ({ loaded, total }) => onProgress?.(total ? loaded / total : 0);
+    signal?.addEventListener("abort", () => request.abort());
+    request.onloadend = () => {
+      const { status, responseText } = request;
+      const headers = new Headers();
+      for (const header of ["content-type", "x-request-id", "retry-after"]) {
+        headers.set(header, request.getResponseHeader(header) ?? "");
+      }
+      if (status) resolve(readReply(new Response(responseText, { status, headers }), bearerToken));
+      else resolve({ ok: false, status: 0, code: "network", message: "" });
+    };
+    request.send(form);
+  });
 }
 
 /** @param {Response} response @param {string} bearerToken @returns {Promise<Reply>} */

@@ -1,11 +1,10 @@
 // What can be done with a finished run.
 import { html } from "html";
-import { localPath } from "../api.js";
 import { t } from "../i18n.js";
-import { randomId } from "../ids.js";
 import { showToast } from "../store.js";
 import { codeBody } from "./code_panel.js";
-import { fillForm, focusPrompt, mask, maxReferences, references } from "./form.js";
+import { fillForm, focusPrompt } from "./form.js";
+import { addStored } from "./references.js";
 import { SpendButton } from "./spend_button.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
@@ -53,28 +52,12 @@ const FinalButton = ({ body }) => html`
 /** @param {any} request */
 async function editRequest(request) {
   await fillForm(request);
-  const { image_urls: urls = [], mask_url: maskUrl } = request;
-  references.value = urls.map((/** @type {string} */ url, /** @type {number} */ index) =>
-    reference(url, `${index + 1}`),
-  );
-  const [first] = references.value;
-  mask.value = maskUrl && first ? { url: maskUrl, preview: "", referenceKey: first.key, edits: [] } : null;
   focusPrompt();
-}
-
-/**
- * An image that the gateway has already.
- * @param {string} url @param {string} name @param {string} [preview] @returns {import("./form.js").Reference}
- */
-function reference(url, name, preview = url) {
-  return { key: randomId(), name, state: "ready", url, preview: localPath(preview), error: "" };
 }
 
 /** @param {any} result @param {string} name */
 export function addAsReference(result, name) {
-  if (references.value.length >= maxReferences.value) {
-    return showToast(t("playground.references.full", { max: maxReferences.value }), "bad");
+  if (addStored(result.image_url, name, result.thumbnail_url ?? result.image_url)) {
+    showToast(t("playground.references.added"));
   }
-  references.value = [...references.value, reference(result.image_url, name, result.thumbnail_url ?? result.image_url)];
-  showToast(t("playground.references.added"));
 }

@@ -1,41 +1,59 @@
 // The left side: prompt, references, settings, price, run.
 import { signal } from "@preact/signals";
 import { html } from "html";
+import { useEffect, useRef } from "preact/hooks";
 import { linkAdvice } from "../account.js";
 import { withValue } from "../dom.js";
+import { errorText } from "../errors.js";
 import { formatNumber, t } from "../i18n.js";
-import { account, showToast, signInOpen } from "../store.js";
+import { account, refreshBalance, showToast, signInOpen } from "../store.js";
+import { followFold } from "./column.js";
+import { watchDraft } from "./draft.js";
 import { errorWithAdvice } from "./errors.js";
-import { countCodePoints, fields, focusPrompt, maxPrompt, references, request, setFields } from "./form.js";
-import { Price, PriceDetails, quote, quoteError, quoting } from "./price.js";
+import {
+  blockers,
+  countCodePoints,
+  faults,
+  fields,
+  focusPrompt,
+  maxPrompt,
+  overwritten,
+  request,
+  restoreForm,
+  setFields,
+  steps,
+} from "./form.js";
+import { BalanceAfter, Price, PriceLines, quote, quoteError, quoting } from "./price.js";
+import { loadQuote } from "./quotes.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
+import { maximumText } from "./spend_button.js";
 
 /** @param {{children?: any}} props */
 export function Composer({ children }) {
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  useEffect(watchDraft, []);
+  useEffect(() => (form.current ? followFold(form.current) : undefined), []);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     run();
   };
   return html`
-    <form class="composer card" onSubmit=${submit} aria-label=${t("playground.form")}>
-      <${Prompt} />
-      ${children}
-      <${Settings} />
-      <${PriceDetails} />
-      <${More} />
-      <div class="run-bar"><${Price} /><${RunButton} /></div>
+    <form class="composer card" ref=${form} onSubmit=${submit} aria-label=${t("playground.form")}>
+      <div class="composer-head"><${UndoNote} /><${Prompt} /></div>
+      <div class="composer-rest">
+        <div class="composer-body">
+          ${children}
+          <${Settings} />
+          <${PriceLines} />
+          <${More} />
+        </div>
+        <${BalanceAfter} />
+        <div class="run-bar"><${Hindrance} /><${Price} /><${RunButton} /></div>
+      </div>
     </form>
   `;
-}
-
-/** Why the form cannot be run: the name of a text, or "". */
-function obstacle() {
-  const { prompt } = fields.value;
-  if (!prompt.trim()) return "empty";
-  if (countCodePoints(prompt) > maxPrompt.value) return "long";
-  return references.value.some((reference) => reference.state === "loading") ? "uploading" : "";
 }
 
 /** Whether a create is under way: the button stays busy until its answer. */
@@ -47,18 +65,52 @@ export async function run() {
     signInOpen.value = true;
     return;
   }
-  const reason = obstacle();
-  if (reason) {
-    showToast(t(`playground.obstacle.${reason}`), "bad");
-    focusPrompt();
+  if (starting.value) return;
+  const [blocker] = blockers.value;
+  if (blocker) {
+    showToast(blocker, "bad");
+    if (!fields.value.prompt.trim()) focusPrompt();
     return;
   }
-  if (starting.value) return;
   starting.value = true;
-  const body = request.value;
-  const reply = await startRun(body, { quote: quote.value?.body === body ? quote.value : null });
+  await buy(request.value);
   starting.value = false;
-  if (reply.ok) showToast(t("playground.started"));
+}
+
+/** Nothing is bought whose price is not known. @param {any} body */
+async function buy(body) {
+  const reply = await loadQuote(body);
+  if (!reply.ok) return showToast(errorText(reply), "bad");
+  if (!reply.value.affordable) {
+    refreshBalance(); // somebody may have added credits
+    return showToast(t("playground.unaffordable"), "bad");
+  }
+  const started = await startRun(body, { quote: reply.value });
+  if (!started.ok) return;
+  overwritten.value = null;
+  steps.value += 1;
+  showToast(t("playground.started"));
+}
+
+/** After the form was filled from elsewhere: the way back to what was typed. */
+function UndoNote() {
+  const before = overwritten.value;
+  if (!before) return null;
+  const forget = () => {
+    overwritten.value = null;
+  };
+  const undo = () => {
+    restoreForm(before);
+    forget();
+    focusPrompt();
+  };
+  return html`
+    <p class="undo-note small" role="status" data-undo>
+      <span>${t("playground.overwritten")}</span>
+      <button class="button tight" type="button" onClick=${undo}>${t("playground.undo")}</button>
+      <button class="button tight bare" type="button" aria-label=${t("app.close")} onClick=${forget}>✕</button>
+    </p>
+  `;
 }
 
 function Prompt() {
@@ -68,7 +120,12 @@ function Prompt() {
   const setPrompt = withValue((prompt) => setFields({ prompt }));
   return html`
     <div class="field">
-      <label for="pg-prompt">${t("playground.prompt.title")}</label>
+      <div class="prompt-head">
+        <label class="label" for="pg-prompt">${t("playground.prompt.title")}</label>
+        <p class=${`count small ${count > max ? "error-text" : "soft"}`} id="pg-count">
+          <span data-count>${formatNumber(count)}</span> / ${formatNumber(max)}
+        </p>
+      </div>
       <textarea
         class="input prompt"
         id="pg-prompt"
@@ -80,30 +137,33 @@ function Prompt() {
         aria-keyshortcuts="/ Control+Enter Meta+Enter"
         onInput=${setPrompt}
       ></textarea>
-      <p class=${`count small ${count > max ? "error-text" : "soft"}`} id="pg-count">
-        <span data-count>${formatNumber(count)}</span> / ${formatNumber(max)}
-      </p>
     </div>
   `;
 }
 
-/** What is in the way of a run as the gateway sees it, if anything. */
+/** What is in the way of a run, apart from an empty prompt, which shows itself. */
 function hindrance() {
-  if (account.value === null) return `${t("playground.obstacle.signed_out")} ${linkAdvice()}`;
+  if (faults.value.length) return faults.value[0];
+  if (quoteError.value?.code === "signed_out") return `${t("playground.obstacle.signed_out")} ${linkAdvice()}`;
   if (quoteError.value) return errorWithAdvice(quoteError.value);
-  return quote.value && !quote.value.affordable && !quoting.value ? t("playground.unaffordable") : "";
+  return account.value && quote.value?.affordable === false && !quoting.value ? t("playground.unaffordable") : "";
 }
 
+const Hindrance = () => html`<p class="error-text small" aria-live="polite" data-hindrance>${hindrance()}</p>`;
+
 function RunButton() {
-  const text = t(account.value === null ? "app.account.sign_in" : "playground.run");
+  const text = t(account.value === null ? "playground.sign_in_to_run" : "playground.run");
   const modifier = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
   return html`
-    <div class="run-button">
-      <p class="error-text small" aria-live="polite" data-hindrance>${hindrance()}</p>
-      <button class="button main tall" type="submit" aria-busy=${starting.value} data-run>
-        ${text} <kbd aria-hidden="true">${modifier} ↵</kbd>
-      </button>
-    </div>
+    <button
+      class="button main tall"
+      type="submit"
+      title=${quote.value ? maximumText(quote.value) : ""}
+      aria-busy=${starting.value}
+      data-run
+    >
+      ${text} ${account.value && html`<kbd aria-hidden="true">${modifier} ↵</kbd>`}
+    </button>
   `;
 }
 
@@ -112,13 +172,11 @@ function More() {
     shortcutsOpen.value = true;
   };
   return html`
-    <div class="more-actions">
-      <p class="small soft">${t("playground.price.about")}</p>
-      <p class="row">
-        <button class="button tight" type="button" onClick=${showShortcuts}>
-          ${t("playground.shortcuts.open")}
-        </button>
-      </p>
-    </div>
+    <p class="small soft">${t("playground.price.about")}</p>
+    <p class="row">
+      <button class="button tight" type="button" onClick=${showShortcuts}>
+        ${t("playground.shortcuts.open")}
+      </button>
+    </p>
   `;
 }

@@ -43,7 +43,8 @@ function Side({ item, label, children }) {
   }, [item.key]);
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-      if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+      // A dialog over it takes the key, and may be closed by now.
+      if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
       closeAndReturn(item.key);
     };
     document.addEventListener("keydown", onKeyDown);

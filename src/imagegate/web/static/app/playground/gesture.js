@@ -1,8 +1,8 @@
 // One press, one purchase: the same body pressed again in any tab, before the answer or just after it, is sent under the
 // same Idempotency-Key, so that the gateway answers it with the same task.
+import { inStore, resultOf } from "../database.js";
 import { randomId } from "../ids.js";
 import { account } from "../store.js";
-import { inStore, resultOf } from "./database.js";
 
 /** @typedef {{id: string, key: string, at: number, answeredAt: number}} Gesture `answeredAt` is 0 before the answer */
 

@@ -6,7 +6,6 @@ import { account } from "../store.js";
 import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
-import { loadModels } from "./form.js";
 import { selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
@@ -43,7 +42,6 @@ function watchAccount() {
     }
     lastKey = key;
     if (!account.value) return;
-    loadModels();
     resumeRuns();
   });
 }

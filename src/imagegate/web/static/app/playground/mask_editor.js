@@ -38,8 +38,9 @@ export function MaskEditor() {
 async function saveMask(canvas, referenceKey) {
   const reply = await upload(await canvas.exportMask(), "mask.png");
   if (!reply.ok) return showError(reply);
-  const preview = URL.createObjectURL(await canvas.exportPreview());
-  mask.value = { url: reply.value.data.file_url, preview, referenceKey, edits: canvas.edits };
+  const image = await canvas.exportPreview();
+  const preview = URL.createObjectURL(image);
+  mask.value = { url: reply.value.data.file_url, preview, image, referenceKey, edits: canvas.edits };
   close();
 }
 

@@ -20,6 +20,9 @@ function quotedBody({ metadata, ...body }) {
   return { ...body, prompt: body.prompt?.trim() ? body.prompt : "-" };
 }
 
+/** Whether the same may succeed in a moment. @param {import("../api.js").ApiError} error */
+export const isPassing = ({ status }) => status === 0 || status === 401 || status === 429 || status >= 500;
+
 /** Throws only where `signal` was aborted. @param {any} body @param {AbortSignal} [signal] @returns {Promise<Reply>} */
 export async function loadQuote(body, signal) {
   const asked = quotedBody(body);

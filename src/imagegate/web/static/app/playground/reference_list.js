@@ -1,60 +1,88 @@
 // References: dropped, picked, pasted or named by URL; put in order by dragging or with the keyboard.
 import { html } from "html";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { withValue } from "../dom.js";
 import { formatNumber, t } from "../i18n.js";
+import { account } from "../store.js";
+import { DropOverlay } from "./drop.js";
 import { mask, maskApplies, maxReferences, model, references } from "./form.js";
 import { maskedReference } from "./mask_editor.js";
-import { addFiles, addUrl, moveReference, removeReference, TYPES, updateReference } from "./references.js";
+import { maxReferenceBytes } from "./model.js";
+import {
+  addFiles,
+  addUrl,
+  isRetryable,
+  moveReference,
+  removeReference,
+  retryUpload,
+  TYPES,
+  updateReference,
+} from "./references.js";
 
 /** @typedef {import("./form.js").Reference} Reference */
 
 const DRAG_TYPE = "application/x-place";
 const BYTES_PER_MB = 1_048_576;
-const DEFAULT_MAX_BYTES = 50 * BYTES_PER_MB;
 /** @type {Record<string, number>} */
 const ARROW_STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
-/** Images in the clipboard become references, wherever the focus is. @param {ClipboardEvent} event */
+/** Images in the clipboard become references, but for a copied text that brings its picture. @param {ClipboardEvent} event */
 function onPaste(event) {
-  const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-  if (!files.length || document.querySelector("dialog[open]")) return;
+  const data = event.clipboardData;
+  const images = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+  const isText = event.target instanceof HTMLTextAreaElement && data?.types.includes("text/plain");
+  if (!images.length || isText || document.querySelector("dialog[open]")) return;
   event.preventDefault();
-  addFiles(files);
+  addFiles(images);
+}
+
+/** After one was removed the focus goes to its neighbour, or to where more are added. */
+function useFocusAfterRemoval() {
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const removed = useRef(-1);
+  useLayoutEffect(() => {
+    if (removed.current < 0) return;
+    const faces = /** @type {HTMLElement[]} */ ([...(box.current?.querySelectorAll(".thumb-face") ?? [])]);
+    const next = faces[Math.min(removed.current, faces.length - 1)];
+    (next ?? /** @type {HTMLElement | null} */ (box.current?.querySelector("[data-files]")))?.focus();
+    removed.current = -1;
+  });
+  const remove = (/** @type {string} */ key, /** @type {number} */ index) => {
+    removed.current = index;
+    removeReference(key);
+  };
+  return { box, remove };
 }
 
 export function References() {
-  const [over, setOver] = useState(false);
+  const { box, remove } = useFocusAfterRemoval();
   useEffect(() => {
     document.addEventListener("paste", onPaste);
     return () => document.removeEventListener("paste", onPaste);
   }, []);
-  const onDrop = (/** @type {DragEvent} */ event) => {
-    event.preventDefault();
-    setOver(false);
-    if (event.dataTransfer?.files.length) addFiles(event.dataTransfer.files);
-  };
-  const onDragOver = (/** @type {DragEvent} */ event) => {
-    event.preventDefault();
-    setOver(true);
-  };
   const count = references.value.length;
-  const item = (/** @type {Reference} */ reference, /** @type {number} */ index) =>
-    html`<${Thumbnail} key=${reference.key} reference=${reference} index=${index} count=${count} />`;
+  const good = references.value.filter((reference) => reference.state !== "bad").length;
+  const waiting = references.value.some((reference) => reference.state === "waiting");
+  const item = (/** @type {Reference} */ reference, /** @type {number} */ index) => html`
+    <${Thumbnail}
+      key=${reference.key}
+      reference=${reference}
+      index=${index}
+      count=${count}
+      remove=${() => remove(reference.key, index)}
+    />
+  `;
   return html`
-    <fieldset
-      class=${`references ${over ? "over" : ""}`}
-      onDragOver=${onDragOver}
-      onDragLeave=${() => setOver(false)}
-      onDrop=${onDrop}
-    >
+    <fieldset class="references" ref=${box}>
       <legend class="label">
         ${t("playground.references.title")}${" "}
-        <span class="soft">${formatNumber(count)} / ${formatNumber(maxReferences.value)}</span>
+        <span class="soft">${formatNumber(good)} / ${formatNumber(maxReferences.value)}</span>
       </legend>
       ${count > 0 && html`<ol class="thumbs">${references.value.map(item)}</ol>`}
       <${AddRow} />
+      ${waiting && !account.value && html`<p class="small" data-waiting>${t("playground.references.waiting")}</p>`}
       ${mask.value && html`<${MaskNote} preview=${mask.value.preview} applies=${maskApplies.value} />`}
+      <${DropOverlay} />
     </fieldset>
   `;
 }
@@ -91,7 +119,7 @@ function AddRow() {
     event.target.value = "";
   };
   const types = TYPES.join(",");
-  const maxMb = (model.value.parameters.image_urls?.max_bytes ?? DEFAULT_MAX_BYTES) / BYTES_PER_MB;
+  const maxMb = Math.floor(maxReferenceBytes.value / BYTES_PER_MB);
   return html`
     <div class="add">
       <label class="button tight pick-file">
@@ -112,13 +140,13 @@ function AddRow() {
       </button>
     </div>
     <p class="small soft">${t("playground.references.about", { size: formatNumber(maxMb) })}</p>
+    ${references.value.length > 1 && html`<p class="small soft">${t("playground.references.order")}</p>`}
   `;
 }
 
-/** @param {{reference: Reference, index: number, count: number}} props */
-function Thumbnail({ reference, index, count }) {
+/** @param {{reference: Reference, index: number, count: number, remove: () => void}} props */
+function Thumbnail({ reference, index, count, remove }) {
   const { key, name, state, error } = reference;
-  const remove = () => removeReference(key);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const step = ARROW_STEPS[event.key];
     if (event.key === "Delete" || event.key === "Backspace") remove();
@@ -135,10 +163,12 @@ function Thumbnail({ reference, index, count }) {
         role="group"
         aria-roledescription=${t("playground.references.movable")}
         aria-label=${t("playground.references.position", { number: index + 1, count, name })}
+        title=${name}
         onKeyDown=${onKeyDown}
       >
         <${Preview} reference=${reference} />
         <b>${index + 1}</b>
+        ${state === "loading" && html`<${UploadProgress} reference=${reference} />`}
       </div>
       <button
         type="button"
@@ -147,16 +177,34 @@ function Thumbnail({ reference, index, count }) {
         onClick=${remove}
       >✕</button>
       ${maskable && html`<${MaskButton} reference=${reference} />`}
-      ${error && html`<p class="small error-text" role="alert">${name}: ${error}</p>`}
+      ${error && html`<p class="small error-text" role="alert">${name}: ${error} <${RetryButton} id=${key} /></p>`}
     </li>
   `;
+}
+
+/** What is fetched by URL has no measure. @param {{reference: Reference}} props */
+const UploadProgress = ({ reference: { key, name, progress } }) => html`
+  <progress
+    max="1"
+    value=${isRetryable(key) ? progress : null}
+    aria-label=${t("playground.references.progress", { name })}
+  ></progress>
+`;
+
+/** For files that are still here. @param {{id: string}} props */
+function RetryButton({ id }) {
+  if (!isRetryable(id)) return null;
+  const retry = () => retryUpload(id);
+  return html`<button type="button" class="button tight" onClick=${retry}>${t("app.retry")}</button>`;
 }
 
 /** A reference dropped on another takes its place. @param {number} index */
 const dragHandlers = (index) => ({
   draggable: true,
   onDragStart: (/** @type {DragEvent} */ event) => event.dataTransfer?.setData(DRAG_TYPE, String(index)),
-  onDragOver: (/** @type {DragEvent} */ event) => event.preventDefault(),
+  onDragOver: (/** @type {DragEvent} */ event) => {
+    if (event.dataTransfer?.types.includes(DRAG_TYPE)) event.preventDefault();
+  },
   onDrop: (/** @type {DragEvent} */ event) => {
     const from = event.dataTransfer?.getData(DRAG_TYPE);
     if (!from) return;

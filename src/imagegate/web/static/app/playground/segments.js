@@ -4,9 +4,11 @@ import { html } from "html";
 /**
  * Radio buttons that look like one bar.
  * @param {{name: string, label: string, value: string, options: string[], text: (value: string) => string,
- *   onPick: (value: any) => void, isDisabled?: (value: string) => boolean}} props
+ *   onPick: (value: any) => void, isDisabled?: (value: string) => boolean, hint?: string}} props   `hint`: what the
+ *   chosen value means
  */
-export function Segments({ name, label, value, options, text, onPick, isDisabled = () => false }) {
+export function Segments({ name, label, value, options, text, onPick, isDisabled = () => false, hint = "" }) {
+  const hintId = `pg-${name}-hint`;
   const segment = (/** @type {string} */ option) => html`
     <label key=${option}>
       <input
@@ -21,9 +23,10 @@ export function Segments({ name, label, value, options, text, onPick, isDisabled
     </label>
   `;
   return html`
-    <fieldset class="segments">
+    <fieldset class="segments" aria-describedby=${hint ? hintId : null}>
       <legend class="label">${label}</legend>
       <div>${options.map(segment)}</div>
+      ${hint && html`<p class="segment-hint small soft" id=${hintId}>${hint}</p>`}
     </fieldset>
   `;
 }

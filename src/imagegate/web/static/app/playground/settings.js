@@ -10,21 +10,19 @@ import { Size } from "./size_settings.js";
 export function Settings() {
   const { n, quality } = model.value.parameters;
   const names = modelNames.value.length ? modelNames.value : [modelName.value];
-  const models = names.map((name) => [name, name]);
+  const models = names.includes(modelName.value) ? names : [modelName.value, ...names];
   const counts = imageCounts(n).map((count) => [String(count), String(count)]);
   const setCount = (/** @type {string} */ value) => setFields({ n: Number(value) });
   return html`
     <div class="settings">
-      <${SelectField}
-        id="pg-model"
-        label=${t("playground.model")}
-        value=${modelName.value}
-        options=${models}
-        onPick=${chooseModel}
-      />
-      <${Size} />
       <div class="pairs">
-        ${quality && html`<${Quality} values=${quality.values} />`}
+        <${SelectField}
+          id="pg-model"
+          label=${t("playground.model")}
+          value=${modelName.value}
+          options=${models.map((name) => [name, name])}
+          onPick=${chooseModel}
+        />
         <${SelectField}
           id="pg-n"
           label=${t("playground.n")}
@@ -33,6 +31,8 @@ export function Settings() {
           onPick=${setCount}
         />
       </div>
+      <${Size} />
+      ${quality && html`<${Quality} values=${quality.values} />`}
       <${Format} />
     </div>
   `;
@@ -47,6 +47,7 @@ const Quality = ({ values }) => html`
     options=${values}
     text=${(/** @type {string} */ value) => t(`playground.quality.${value}`)}
     onPick=${(/** @type {string} */ quality) => setFields({ quality })}
+    hint=${t(`playground.quality.about_${fields.value.quality || values[0]}`)}
   />
 `;
 

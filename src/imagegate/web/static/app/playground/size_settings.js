@@ -3,6 +3,7 @@ import { html } from "html";
 import { SelectField } from "../fields.js";
 import { t } from "../i18n.js";
 import { fields, model, setFields } from "./form.js";
+import { quote } from "./price.js";
 import { Segments } from "./segments.js";
 import { pixelError, ratioPixels, snapEdge } from "./sizes.js";
 
@@ -21,10 +22,17 @@ export function Size() {
       text=${(/** @type {string} */ value) => t(`playground.size.${value}`)}
       onPick=${(/** @type {"auto" | "ratio" | "custom"} */ value) => setFields({ mode: value })}
     />
-    ${mode === "auto" && html`<p class="hint small soft">${t("playground.size.about_auto")}</p>`}
+    ${mode === "auto" && html`<${AutoHint} />`}
     ${mode === "ratio" && html`<${Ratios} />`}
     ${mode === "custom" && html`<${CustomSize} />`}
   `;
+}
+
+/** Which size is priced, as the quote says. */
+function AutoHint() {
+  const { assumed, width, height } = quote.value?.size ?? {};
+  const name = assumed ? "about_auto" : "about_auto_unpriced";
+  return html`<p class="segment-hint small soft">${t(`playground.size.${name}`, { size: `${width}×${height}` })}</p>`;
 }
 
 /** The sizes of a model that allows no others. @param {{sizes: string[]}} props */
@@ -51,6 +59,7 @@ function Ratios() {
       options=${resolution?.values ?? ["1K"]}
       text=${(/** @type {string} */ value) => value}
       onPick=${(/** @type {string} */ value) => setFields({ tier: value })}
+      hint=${t(`playground.size.about_${tier}`)}
     />
     <fieldset class="ratios">
       <legend class="label">${t("playground.size.ratio")}</legend>

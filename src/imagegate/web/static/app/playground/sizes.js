@@ -52,3 +52,13 @@ export function pixelError(width, height, rules) {
   if (width * height > rules.area_max) return "large";
   return "";
 }
+
+/** The first of these sizes that has this ratio, else "auto". @param {string} ratio "3:2" @param {string[]} sizes */
+export function sizeOfRatio(ratio, sizes) {
+  const [a, b] = ratio.split(":").map(Number);
+  const hasRatio = (/** @type {string} */ size) => {
+    const [width, height] = size.split("x").map(Number);
+    return width * b === height * a;
+  };
+  return sizes.find(hasRatio) ?? "auto";
+}

@@ -1,12 +1,29 @@
-// What this browser keeps of the playground, in IndexedDB: it works on plain http too, holds images, and its transactions
-// exclude each other across tabs.
+// What this browser keeps of the page, in IndexedDB: it works on plain http too, holds images, and its transactions
+// exclude each other across tabs. It is erased at sign-out, in all tabs.
+
+/** @typedef {"drafts" | "files" | "gestures"} StoreName */
 
 const NAME = "imagegate";
 const VERSION = 1;
-const STORES = ["drafts", "gestures"];
+/** @type {StoreName[]} */
+const STORES = ["drafts", "files", "gestures"];
 
 /** @type {Promise<IDBDatabase | null> | undefined} */
 let opened;
+let erasedListener = () => {};
+
+/** Notify `listener` when all was erased, in this tab or another. @param {() => void} listener */
+export function onErased(listener) {
+  erasedListener = listener;
+}
+
+export function eraseDatabase() {
+  try {
+    indexedDB.deleteDatabase(NAME);
+  } catch {
+    // where nothing can be stored, nothing is
+  }
+}
 
 /** The result of a request. @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
 export function resultOf(request) {
@@ -24,7 +41,11 @@ async function openDatabase() {
       for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
     };
     const database = await resultOf(request);
-    database.onversionchange = () => database.close();
+    database.onversionchange = (event) => {
+      database.close();
+      opened = undefined;
+      if (event.newVersion === null) erasedListener();
+    };
     return database;
   } catch {
     return null;
@@ -33,7 +54,7 @@ async function openDatabase() {
 
 /**
  * Run `act` in a transaction of its own; `fallback` is the result where the browser stores nothing.
- * @template T @param {"drafts" | "gestures"} name @param {(store: IDBObjectStore) => Promise<T>} act @param {T} fallback
+ * @template T @param {StoreName} name @param {(store: IDBObjectStore) => Promise<T>} act @param {T} fallback
  * @returns {Promise<T>}
  */
 export async function inStore(name, act, fallback) {
