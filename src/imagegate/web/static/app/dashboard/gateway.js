@@ -3,7 +3,7 @@ import { html } from "html";
 import { formatNumber } from "../i18n.js";
 import { formatUsd, isNegative } from "../money.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { d, formatDuration, Loader, reasonText, StateBadge, Time, View } from "./components.js";
+import { d, formatDuration, Loader, reasonText, StateBadge, Time, Together, View } from "./components.js";
 import { useData } from "./data.js";
 import { marginColumns, marginShare, usdNumber } from "./margin.js";
 import { linkTo } from "./router.js";
@@ -19,18 +19,20 @@ export function Gateway() {
   const failed = useData("/v1/admin/tasks?status=failed&limit=5", 3 * INTERVAL_S);
   return html`
     <${View} title=${d("views.gateway")} about=${d("gateway.about")}>
-      <${Loader} data=${overview} view=${Overview} />
-      <${Loader} data=${margin} view=${ByModel} />
-      <section class="stack">
-        <h3>${d("gateway.failed")}</h3>
-        <${Loader}
-          data=${failed}
-          view=${TasksOfAll}
-          caption=${d("gateway.failed")}
-          empty=${d("gateway.none_failed")}
-          without=${["image", "price_paid"]}
-        />
-      </section>
+      <${Together} all=${[overview, margin, failed]}>
+        <${Loader} data=${overview} view=${Overview} />
+        <${Loader} data=${margin} view=${ByModel} />
+        <section class="stack">
+          <h3>${d("gateway.failed")}</h3>
+          <${Loader}
+            data=${failed}
+            view=${TasksOfAll}
+            caption=${d("gateway.failed")}
+            empty=${d("gateway.none_failed")}
+            without=${["image", "price_paid"]}
+          />
+        </section>
+      <//>
     <//>
   `;
 }
