@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.recipes.page import use_packages
 from tests.support.gateway import Gateway
+from tests.web.browser import Tabs
 from tests.web.playground import add_file, fill_form, noise_image, ready_references
 
 # With an apostrophe before a bracket and a backtick, which end a text of a shell and of Go.
@@ -88,3 +89,40 @@ def _check_go(program: str, folder: Path) -> None:
     (folder / "gofmt.mjs").write_text(GOFMT)
     printed = subprocess.run([*NODE, "gofmt.mjs"], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     assert printed.stdout == program
+
+
+def test_l34_code_follows_the_form_beside_it(page: Page, gateway: Gateway) -> None:
+    page.click("[data-as-code]")
+    code = page.locator("[data-program]")
+    fill_form(page, "a quiet logo", quality="low", ratio="1:1")
+    expect(code).to_contain_text('"prompt": "a quiet logo"')
+    expect(code).to_contain_text('"quality": "low"')
+    page.click("[data-language=go]")
+    page.check("input[name=pg-quality][value=high]")
+    expect(code).to_contain_text('"quality": "high"')
+    # Coloured, and still the same text.
+    kinds = code.locator("span").evaluate_all("all => all.map(one => [one.className, one.textContent])")
+    assert {("code-word", "func"), ("code-name", '"prompt"'), ("code-text", '"a quiet logo"')} <= {*map(tuple, kinds)}
+    # One who does not want cURL says so once.
+    page.reload()
+    page.click("[data-as-code]")
+    expect(page.locator("[data-language=go]")).to_have_attribute("aria-pressed", "true")
+    page.fill("#pg-prompt", "")
+    _check_copy(page)
+
+
+def test_l34_the_code_is_copied_over_plain_http_too(tabs: Tabs, tmp_path: Path) -> None:
+    env = {"IMAGEGATE_HOST": "0.0.0.0", "IMAGEGATE_ALLOWED_HOSTS": "gate.test"}
+    with Gateway(tmp_path / "data", env=env) as gateway, tabs.open() as (page, _):
+        page.goto(f"http://gate.test:{gateway.url.rpartition(':')[2]}")
+        page.click("[data-as-code]")
+        _check_copy(page)
+
+
+def _check_copy(page: Page) -> None:
+    page.click("[data-copy-code]")
+    expect(page.locator(".toast")).to_have_text("Copied")
+    program = page.locator("[data-program]").inner_text()
+    page.focus("#pg-prompt")
+    page.keyboard.press("Control+v")
+    expect(page.locator("#pg-prompt")).to_have_value(program)

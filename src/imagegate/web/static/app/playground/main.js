@@ -10,6 +10,7 @@ import { selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
+import { watchMatrix } from "./matrix_runs.js";
 import { Announcement, watchEnds } from "./notify.js";
 import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
@@ -56,6 +57,7 @@ if (container) {
   watchEnds();
   watchOtherTabs();
   watchKeys(run);
+  watchMatrix();
   watchAccount();
   followTaskLink();
 }
