@@ -96,11 +96,17 @@ function NowTiles({ found: { queue, webhooks, routes } }) {
     <${Tile}
       title=${d("gateway.routes")}
       figure=${routes.length ? `${healthy} / ${routes.length}` : "–"}
-      about=${routes.length ? "" : d("routes.none_text")}
+      about=${routeText(healthy, routes.length)}
       href=${linkTo("routes")}
       mood=${healthy < routes.length ? "bad" : ""}
     />
   `;
+}
+
+/** @param {number} healthy @param {number} all */
+function routeText(healthy, all) {
+  if (!all) return d("routes.none_text");
+  return healthy === all ? d("gateway.all_healthy") : d("gateway.some_unhealthy", { n: all - healthy });
 }
 
 /** @param {any} row */
