@@ -3,7 +3,7 @@ import { html } from "html";
 import { formatNumber } from "../i18n.js";
 import { formatUsd, isNegative } from "../money.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { d, formatDuration, Loader, reasonText, StateBadge, Time, Together, View } from "./components.js";
+import { d, Empty, formatDuration, Loader, reasonText, StateBadge, Time, Together, View } from "./components.js";
 import { useData } from "./data.js";
 import { marginColumns, marginShare, usdNumber } from "./margin.js";
 import { linkTo } from "./router.js";
@@ -150,7 +150,7 @@ const dayOf = (row) => row.day;
 
 /** @param {{found: any}} props */
 function Days({ found: { first_day, last_day, days } }) {
-  if (!days.length) return null;
+  if (!days.length) return html`<${Empty} title=${d("gateway.no_days")} text=${d("gateway.no_days_text")} />`;
   const all = listDays(first_day, last_day);
   const rows = new Map(days.map((/** @type {any} */ row) => [row.day, row]));
   const values = (/** @type {(row: any) => number} */ of) =>
