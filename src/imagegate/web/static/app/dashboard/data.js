@@ -71,6 +71,16 @@ export function usePages(path) {
   return { rows, error, more, busy, next: () => load(cursor, rows ?? []), reload: () => load("", []) };
 }
 
+/** The value once it has not changed for so long. @template T @param {T} value @param {number} ms @returns {T} */
+export function useSettled(value, ms) {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return settled;
+}
+
 /** The names of accounts by their ids, as far as the first page of the operator's list has them. @returns {Map<string, string>} */
 export function useAccountNames() {
   const accounts = useData("/v1/admin/accounts?limit=200");

@@ -7,7 +7,7 @@ import { adviceFor, errorText, showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
-import { d, Facts, formatCreditNumber, Loader, StateBadge, Time, View } from "./components.js";
+import { d, Facts, formatCreditNumber, Loader, StateBadge, Time, View, valueText } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
 import { Table } from "./table.js";
@@ -107,14 +107,19 @@ function Result({ image, name, available }) {
   const preview = source
     ? html`<img src=${source} onError=${withThumbnailRetry(available ? original : "")} alt=${name} loading="lazy" />`
     : html`<span class="blank">${d("tasks.file_expired")}</span>`;
-  const size = `${formatNumber(Math.ceil(image.bytes / 1024))} KB`;
   return html`
     <li class="stack">
       ${available ? html`<a href=${original} target="_blank" rel="noopener">${preview}</a>` : preview}
-      <span class="small">${image.width} × ${image.height} · ${image.mime_type} · ${size}</span>
+      <span class="small">${image.width} × ${image.height} · ${image.mime_type} · ${formatBytes(image.bytes)}</span>
     </li>
   `;
 }
+
+/** @param {number} bytes */
+const formatBytes = (bytes) =>
+  bytes < 1_000_000
+    ? `${formatNumber(Math.ceil(bytes / 1000))} kB`
+    : `${formatNumber(bytes / 1_000_000, { maximumFractionDigits: 1 })} MB`;
 
 /** @param {{request: any}} props */
 function Request({ request }) {
@@ -126,7 +131,7 @@ function Request({ request }) {
     [d("tasks.field.references"), urls.length ? html`${urls}` : undefined],
     [d("tasks.field.mask"), mask_url && html`<code>${mask_url}</code>`],
     [d("tasks.field.callback"), callback_url && html`<code>${callback_url}</code>`],
-    [d("tasks.field.background"), background],
+    [d("tasks.field.background"), background && valueText("values", background)],
     [d("tasks.field.compression"), output_format === "png" ? undefined : output_compression],
   ];
   return html`
@@ -146,7 +151,7 @@ function Billing({ task: { usage, billing, created, duration } }) {
     [d("tasks.field.quoted"), credits(reserved)],
     [d("tasks.field.billed"), settled ? credits(charged) : d("tasks.not_yet")],
     [d("tasks.field.released"), settled ? credits(reserved - charged) : undefined],
-    [d("tasks.field.billing_rule"), usage.billing_rule],
+    [d("tasks.field.billing_rule"), usage.billing_rule && valueText("values", usage.billing_rule)],
     [d("tasks.field.price_version"), usage.price_version],
     [d("columns.created"), html`<${Time} seconds=${created} />`],
     [d("columns.duration"), duration === undefined ? undefined : d("seconds", { n: formatNumber(duration) })],
@@ -154,6 +159,9 @@ function Billing({ task: { usage, billing, created, duration } }) {
   ];
   return html`<${Facts} pairs=${pairs} />`;
 }
+
+/** @param {string | null | undefined} quality */
+const qualityText = (quality) => (quality ? valueText("values", quality) : "–");
 
 /** @param {{task: any}} props */
 function Comparison({ task: { request, result_data: images = [] } }) {
@@ -167,8 +175,8 @@ function Comparison({ task: { request, result_data: images = [] } }) {
     },
     {
       id: "quality",
-      requested: request.quality ?? "–",
-      actual: qualityReported ? all((image) => image.quality ?? "–") : d("tasks.not_reported"),
+      requested: qualityText(request.quality),
+      actual: qualityReported ? all((image) => qualityText(image.quality)) : d("tasks.not_reported"),
     },
     { id: "n", requested: request.n, actual: images.length },
     { id: "format", requested: request.output_format, actual: all((image) => image.mime_type.replace("image/", "")) },
