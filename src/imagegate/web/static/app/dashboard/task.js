@@ -3,7 +3,7 @@ import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { isFinal, localPath, post } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
-import { adviceFor, errorText, showError } from "../errors.js";
+import { adviceFor, chargeText, errorText, showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
@@ -31,7 +31,7 @@ export function Task({ id }) {
 /** @param {{value: any, reload: () => void}} props */
 const Details = ({ value: task, reload }) => html`
   <${Status} task=${task} reload=${reload} />
-  ${task.error && html`<${TaskError} error=${task.error} />`}
+  ${task.error && html`<${TaskError} task=${task} />`}
   ${task.result_data && html`<${Results} task=${task} />`}
   <div class="halves">
     <section class="card stack"><h3>${d("tasks.request")}</h3><${Request} request=${task.request} /></section>
@@ -76,11 +76,11 @@ const PlaygroundLinks = ({ task }) => html`
 const playgroundLink = (how, { id, model }) =>
   `/models/${encodeURIComponent(model)}#${new URLSearchParams({ [how]: id })}`;
 
-/** @param {{error: any}} props */
-const TaskError = ({ error }) => html`
+/** @param {{task: any}} props */
+const TaskError = ({ task }) => html`
   <div class="note sun">
-    <p><strong>${errorText(error)}</strong> ${adviceFor(error)}</p>
-    <p class="small">${d("tasks.not_charged")} <code>${error.code}</code></p>
+    <p><strong>${errorText(task.error)}</strong> ${adviceFor(task.error)}</p>
+    <p class="small">${chargeText(task)} <code>${task.error.code}</code></p>
   </div>
 `;
 

@@ -1,5 +1,6 @@
 // A list of tasks whose filters stand in the address.
 import { useEffect, useMemo } from "preact/hooks";
+import { onBack } from "../connection.js";
 import { createTaskList, NO_FILTERS } from "../tasks/list.js";
 import { useData } from "./data.js";
 import { address, setQuery } from "./router.js";
@@ -12,6 +13,7 @@ export function useTaskList(path) {
   const [list, follow] = useMemo(() => createAddressedList(path), [path]);
   const query = address.value.query.toString();
   useEffect(follow, [follow, query]);
+  useEffect(() => onBack(list.reload), [list]);
   return list;
 }
 
