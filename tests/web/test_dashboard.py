@@ -162,6 +162,12 @@ def test_l24_the_dashboards_tasks_are_found_by_words_and_filters_and_scrolled_wi
         expect(page.locator("[data-empty]")).to_be_visible()
         _open_list(page, gateway, "tasks?q=logo+42&status=completed")
         expect(page.locator(rows)).to_have_count(3)
+        page.get_by_role("link", name="logo number 142", exact=True).click()
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.locator(rows).first).to_be_visible()
+        page.get_by_label("Search prompts").fill("logo 42")
+        expect(page.locator(rows)).to_have_count(2)
         assert complaints == []
 
 
