@@ -1,9 +1,10 @@
 // One task: its request beside its result, its hold beside its charge, and each attempt.
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
-import { isFinal, localPath, post } from "../api.js";
+import { isFinal, localPath, post, remove } from "../api.js";
+import { askConfirm } from "../confirm.js";
 import { withThumbnailRetry } from "../dom.js";
-import { adviceFor, errorText, showError } from "../errors.js";
+import { adviceFor, chargeText, errorText, showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
@@ -31,7 +32,7 @@ export function Task({ id }) {
 /** @param {{value: any, reload: () => void}} props */
 const Details = ({ value: task, reload }) => html`
   <${Status} task=${task} reload=${reload} />
-  ${task.error && html`<${TaskError} error=${task.error} />`}
+  ${task.error && html`<${TaskError} task=${task} />`}
   ${task.result_data && html`<${Results} task=${task} />`}
   <div class="halves">
     <section class="card stack"><h3>${d("tasks.request")}</h3><${Request} request=${task.request} /></section>
@@ -50,6 +51,14 @@ function Status({ task, reload }) {
     reload();
     refreshBalance();
   };
+  const deleteTask = async () => {
+    const question = { title: d("tasks.delete_title"), text: d("tasks.delete_text"), confirm: d("tasks.delete") };
+    if (!(await askConfirm({ ...question, danger: true }))) return;
+    const reply = await remove(`/v1/tasks/${task.id}`);
+    if (!reply.ok) return showError(reply);
+    showToast(d("tasks.was_deleted"));
+    location.hash = linkTo("tasks");
+  };
   const state = task.error?.code === "request_cancelled" ? "cancelled" : task.status;
   const cancelButton = html`<button class="button tight bad" onClick=${cancel}>${d("tasks.cancel")}</button>`;
   const costs = linkTo("work", task.id);
@@ -62,9 +71,14 @@ function Status({ task, reload }) {
       <${PlaygroundLinks} task=${task} />
       ${isOperator() && html`<a class="button tight" href=${costs}>${d("costs.title")}</a>`}
       <a class="button tight" href=${ledger}>${d("tasks.ledger")}</a>
+      ${isFinal(task.status) && html`<${DeleteButton} onClick=${deleteTask} />`}
     </div>
   `;
 }
+
+/** @param {{onClick: () => void}} props */
+const DeleteButton = ({ onClick }) =>
+  html`<button class="button tight bad" onClick=${onClick}>${d("tasks.delete")}</button>`;
 
 /** To run it again, where the price stands on the button, or to change it first. @param {{task: any}} props */
 const PlaygroundLinks = ({ task }) => html`
@@ -76,11 +90,11 @@ const PlaygroundLinks = ({ task }) => html`
 const playgroundLink = (how, { id, model }) =>
   `/models/${encodeURIComponent(model)}#${new URLSearchParams({ [how]: id })}`;
 
-/** @param {{error: any}} props */
-const TaskError = ({ error }) => html`
+/** @param {{task: any}} props */
+const TaskError = ({ task }) => html`
   <div class="note sun">
-    <p><strong>${errorText(error)}</strong> ${adviceFor(error)}</p>
-    <p class="small">${d("tasks.not_charged")} <code>${error.code}</code></p>
+    <p><strong>${errorText(task.error)}</strong> ${adviceFor(task.error)}</p>
+    <p class="small">${chargeText(task)} <code>${task.error.code}</code></p>
   </div>
 `;
 
