@@ -168,3 +168,16 @@ def sign_in(page: Page, origin: str, key: str) -> None:
         key,
     )
     assert status == 200
+
+
+_SESSIONS: dict[tuple[str, str], Any] = {}
+
+
+def share_session(page: Page, origin: str, key: str) -> None:
+    """As `sign_in`. Sign-ins are limited: all visits with the key share a session, which none of them may end."""
+    if (origin, key) not in _SESSIONS:
+        sign_in(page, origin, key)
+        _SESSIONS[origin, key] = [
+            {"name": one["name"], "value": one["value"], "url": origin} for one in page.context.cookies()
+        ]
+    page.context.add_cookies(_SESSIONS[origin, key])

@@ -1,4 +1,4 @@
-"""Lines 12, 13 and 16: images looked at, compared, masked and taken home."""
+"""Lines 12, 13, 16, 27 and 28: images looked at, compared, masked and taken home."""
 
 from __future__ import annotations
 
@@ -35,23 +35,32 @@ def test_l12_the_lightbox_zooms_steps_copies_and_gives_the_original(
 ) -> None:
     allowed = ["clipboard-read", "clipboard-write"]
     with open_page(browser, gateway, viewport=DESKTOP, locale="en", permissions=allowed) as (page, complaints):
+        with gateway.client() as http:
+            body = {"model": "gpt-image-2", "prompt": "an older logo", "quality": "low", "size": "1024x1024"}
+            http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
         page.goto(gateway.url)
         one = run_prompt(page, "two logos, a logo each", n="2", ratio="3:2")
         opener = one.locator("[data-open]").first
         opener.click()
-        large = page.locator("dialog[open] .large img")
-        width = large.evaluate("one => one.clientWidth")
-        for key, class_ in (("+", "zoom-2"), ("+", "zoom-4"), ("-", "zoom-2"), ("0", "zoom-1")):
+        large = page.locator("dialog[open] [data-original]")
+        frame = page.locator("dialog[open] .zoom-frame")
+        fitted = Box(large)
+        for key, scale in (("+", 1.5), ("+", 2.25), ("-", 1.5), ("0", 1), ("+", 1.5)):
             page.keyboard.press(key)
-            expect(large).to_have_class(class_)
-        page.keyboard.press("+")
-        assert large.evaluate("one => one.clientWidth") > width
+            expect(frame).to_have_attribute("data-scale", str(scale))
+            assert Box(large).width == pytest.approx(fitted.width * scale, rel=1e-3)
         source = large.get_attribute("src")
         page.keyboard.press("ArrowRight")
         expect(large).not_to_have_attribute("src", str(source))
-        expect(large).to_have_class("zoom-1")
+        expect(frame).to_have_attribute("data-scale", "1")
+        expect(page.locator("dialog[open] h2")).to_have_text("Image 2 of 2")
         page.keyboard.press("ArrowRight")
+        expect(large).to_have_attribute("alt", "an older logo")  # of the next task in the gallery
+        for expected in ("Image 2 of 2", "Image 1 of 2"):
+            page.keyboard.press("ArrowLeft")
+            expect(page.locator("dialog[open] h2")).to_have_text(expected)
         expect(large).to_have_attribute("src", str(source))
+        expect(page.get_by_role("button", name="Previous image")).to_have_attribute("aria-disabled", "true")
         page.locator("dialog[open]").get_by_role("button", name="Copy", exact=True).click()
         expect(page.locator(".toast").last).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
@@ -73,9 +82,9 @@ def test_l12_two_to_four_are_compared_side_by_side_and_by_slider(page: Page) -> 
     expect(page.locator("[data-compare]")).to_be_disabled()
     choose.nth(1).check()
     page.click("[data-compare]")
-    over = page.locator(".slider-sheet .over")
+    over = page.locator(".zoom-sheet img").last
     for value in ("20", "80"):
-        page.locator(".slider input[type=range]").fill(value)
+        page.locator("dialog input[type=range]").fill(value)
         expect(over).to_have_css("clip-path", f"inset(0px {100 - int(value)}% 0px 0px)")
     page.click("[data-mode=beside]")
     expect(page.locator(".beside img")).to_have_count(2)
@@ -93,21 +102,134 @@ def test_l12_two_to_four_are_compared_side_by_side_and_by_slider(page: Page) -> 
     expect(page.locator("[data-compare]")).to_be_disabled()
 
 
+class Box:
+    """Where an element is in the window now."""
+
+    def __init__(self, element: Locator) -> None:
+        found = element.bounding_box()
+        assert found
+        self.x, self.y, self.width, self.height = found["x"], found["y"], found["width"], found["height"]
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Of fractions of it."""
+        return self.x + x * self.width, self.y + y * self.height
+
+
+def test_l27_wheel_pinch_drag_and_double_click_zoom_and_move_all_images_of_a_comparison(page: Page) -> None:
+    one = run_prompt(page, "a logo in four", n="4")
+    for box in one.locator("[data-choose]").all():
+        box.check()
+    page.click("[data-compare]")
+    frames, sheets = page.locator(".beside .zoom-frame"), page.locator(".beside .zoom-sheet")
+    for width, height in ((1280, 1000), (640, 450), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        boxes = [Box(figure) for figure in page.locator(".beside figure").all()]
+        assert len(boxes) == 4
+        assert min(box.width for box in boxes) > 90
+        assert max(box.x + box.width for box in boxes) <= width
+        assert max(box.y + box.height for box in boxes) <= height
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    middle = (400, 300)  # whole numbers: the event of a wheel knows no others
+    place = page.evaluate(PLACE, middle)
+    page.mouse.move(*middle)
+    page.mouse.wheel(0, -500)
+    expect(frames.last).not_to_have_attribute("data-scale", "1")
+    assert page.evaluate(PLACE, middle) == pytest.approx(place, abs=1e-3), "what is under the pointer stays there"
+    before = Box(sheets.last)
+    page.mouse.down()
+    page.mouse.move(middle[0] - 40, middle[1] + 30, steps=4)
+    page.mouse.up()
+    after = Box(sheets.last)
+    assert (after.x - before.x, after.y - before.y) == pytest.approx((-40, 30), abs=0.5)
+    styles = set(sheets.evaluate_all("all => all.map((one) => one.style.transform)"))
+    assert len(styles) == 1, "all show the same part"
+    scale = float(str(frames.first.get_attribute("data-scale")))
+    pinch(page, middle, 50, 100)
+    expect(frames.last).to_have_attribute("data-scale", re.compile(f"^{scale * 2}"[:5]))
+    page.mouse.dblclick(*middle)
+    expect(frames.last).to_have_attribute("data-scale", "1")
+    page.mouse.dblclick(*middle)
+    expect(frames.last).not_to_have_attribute("data-scale", "1")
+    page.keyboard.press("0")
+
+    page.click("[data-mode=slider]")
+    frame, over = page.locator("dialog .zoom-frame"), page.locator(".zoom-sheet img").last
+    picture = Box(over)
+    drag(page, picture.point(0.9, 0.3), picture.point(0.25, 0.6))
+    expect(over).to_have_css("clip-path", "inset(0px 75% 0px 0px)")
+    page.mouse.wheel(0, -500)
+    edge = Box(page.locator(".slider-edge"))
+    sheet = Box(page.locator(".zoom-sheet"))
+    drag(page, (edge.x + 200, 500), (edge.x + 160, 500))
+    assert Box(page.locator(".zoom-sheet")).x == pytest.approx(sheet.x - 40, abs=0.5), (
+        "beside the edge, the image moves"
+    )
+    assert Box(page.locator(".slider-edge")).x == pytest.approx(edge.x, abs=0.5)
+    drag(page, (edge.x, 500), (edge.x + 100, 500))
+    assert Box(page.locator(".slider-edge")).x == pytest.approx(edge.x + 100, abs=1)
+    page.keyboard.press("0")
+    beside = Box(frame)
+    page.mouse.click(beside.x + 4, beside.y + 4)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+    one.locator("[data-open]").first.click()
+    large = page.locator("[data-original]")
+    fitted = Box(large)
+    page.mouse.click(*fitted.point(0.5, 0.5))
+    page.mouse.move(*fitted.point(0.5, 0.25))
+    page.mouse.wheel(0, -300)
+    expect(page.locator("dialog .zoom-frame")).not_to_have_attribute("data-scale", "1")
+    assert Box(large).point(0.5, 0.25) == pytest.approx(fitted.point(0.5, 0.25), abs=1)
+    page.keyboard.press("0")
+    page.mouse.click(4, 4)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+# The place of the image that is at a point of the window, in fractions of it.
+PLACE = """([x, y]) => {
+    const box = document.querySelector('.zoom-sheet').getBoundingClientRect();
+    return [(x - box.left) / box.width, (y - box.top) / box.height];
+}"""
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+
+
+def pinch(page: Page, middle: tuple[float, float], start: float, end: float) -> None:
+    """Two fingers, each so far from the middle at first and at last."""
+    devtools = page.context.new_cdp_session(page)
+    x, y = middle
+
+    def touch(kind: str, *distances: float) -> None:
+        points = [{"x": x + distance, "y": y, "id": at} for at, distance in enumerate(distances)]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", start)
+    touch("touchStart", start, -start)
+    for at in range(1, 5):
+        distance = start + (end - start) * at / 4
+        touch("touchMove", distance, -distance)
+    touch("touchEnd")
+    devtools.detach()
+
+
 class MaskEditor:
-    """The mask editor; places are fractions of the image."""
+    """The mask editor; places are fractions of the image, wherever it is now."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         page.click("[data-mask]")
-        self.canvas = page.locator(".mask-sheet canvas")
-        page.wait_for_function("() => document.querySelector('.mask-cursor') !== null")
-        box = self.canvas.bounding_box()
-        assert box
-        self.box: Any = box
+        self.canvas = page.locator(".mask-stage canvas")
+        page.locator(".mask-cursor").wait_for(state="attached")
 
     def draw(self, *points: tuple[float, float]) -> None:
-        for at, (x, y) in enumerate(points):
-            self.page.mouse.move(self.box["x"] + x * self.box["width"], self.box["y"] + y * self.box["height"], steps=3)
+        box = Box(self.canvas)
+        for at, point in enumerate(points):
+            self.page.mouse.move(*box.point(*point), steps=3)
             if at == 0:
                 self.page.mouse.down()
         self.page.mouse.up()
@@ -167,7 +289,7 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
     ready_references(page, 2)
     sheet = MaskEditor(page)
     page.click("[data-mask-save]")
-    expect(page.locator(".toast.bad")).to_contain_text("Paint something first")
+    expect(page.locator("dialog [role=alert]")).to_have_text("Paint something first.")
     page.locator(".mask-cursor").focus()
     for key in ("ArrowRight", "ArrowDown", "Space"):
         page.keyboard.press(key)
@@ -180,6 +302,56 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
     assert "mask_url" not in request_body(page)
     page.get_by_role("button", name="Remove mask").click()
     expect(page.locator("[data-mask-on]")).to_have_count(0)
+
+
+def test_l28_a_mask_is_painted_enlarged_redone_and_never_lost_unasked(page: Page) -> None:
+    add_file(page, "drop", "base.png", noise_image(7, (640, 480)))
+    ready_references(page, 1)
+    sheet = MaskEditor(page)
+    fitted = Box(sheet.canvas)
+    page.mouse.move(*fitted.point(0.75, 0.25))
+    page.mouse.wheel(0, -500)
+    expect(page.locator(".zoom-frame")).not_to_have_attribute("data-scale", "1")
+    enlarged = Box(sheet.canvas)
+    assert enlarged.point(0.75, 0.25) == pytest.approx(fitted.point(0.75, 0.25), abs=3)
+    outline = Box(page.locator(".mask-cursor"))
+    assert (outline.width, outline.height) == pytest.approx([0.08 * enlarged.height] * 2, abs=1), (
+        "8 % of the shorter edge"
+    )
+    assert outline.point(0.5, 0.5) == pytest.approx(fitted.point(0.75, 0.25), abs=3), "it is where the pointer is"
+    page.keyboard.press("]")
+    expect(page.locator(".mask-tools input")).to_have_value("9")
+    sheet.draw((0.7, 0.25), (0.8, 0.25))
+    sheet.draw((0.7, 0.35), (0.8, 0.35))
+    sheet.press("Move")
+    sheet.draw((0.75, 0.3), (0.7, 0.35))
+    assert Box(sheet.canvas).x < enlarged.x - 10, "the hand moves the image and paints nothing"
+    for key in ("Control+z", "Control+z", "Control+Shift+Z"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name="Redo")).to_have_attribute("aria-disabled", "false")
+
+    page.keyboard.press("Escape")
+    question = page.locator("dialog.confirm")
+    expect(question).to_contain_text("Discard your changes?")
+    question.get_by_role("button", name="Keep painting").click()
+    expect(question).to_have_count(0)
+    alpha = sheet.save()
+    assert {
+        name: int(alpha[y, x]) for name, x, y in (("kept", 480, 120), ("undone", 480, 168), ("bare", 100, 400))
+    } == {
+        "kept": 0,
+        "undone": 255,
+        "bare": 255,
+    }
+    MaskEditor(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)  # nothing would be lost
+    sheet = MaskEditor(page)
+    sheet.press("Clear")
+    page.locator("dialog.viewer").get_by_role("button", name="Cancel").click()
+    question.get_by_role("button", name="Discard").click()
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator("[data-mask-on=true]")).to_be_visible()
 
 
 def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway: Gateway) -> None:

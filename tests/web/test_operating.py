@@ -7,12 +7,12 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.web.browser import Tabs, sign_in
+from tests.web.browser import Tabs, accessibility_violations, share_session
 from tests.web.conftest import RoutedSite
 
 
 def _open(page: Page, front: RoutedSite, view: str, key: str) -> None:
-    sign_in(page, front.gateway.url, key)
+    share_session(page, front.gateway.url, key)
     page.goto(f"{front.gateway.url}/dashboard#/{view}")
     expect(page.locator("#view-title")).to_be_visible()
     expect(page.locator(".waiting")).to_have_count(0)
@@ -41,6 +41,8 @@ def test_d_tasks_are_filtered_and_tell_of_each_attempt(tabs: Tabs, front: Routed
 
 
 def test_d_routes_show_health_and_margin_and_a_bad_state_is_forgotten(tabs: Tabs, front: RoutedSite) -> None:
+    with front.gateway.client(front.operator) as http:  # another test may have left it cooling
+        http.post("/v1/admin/routes/reset", json={"name": "cheap"}).raise_for_status()
     front.cheap.script("429:600")
     task = front.gateway.create("a fox behind a limit")
     with tabs.open() as (page, complaints):
@@ -68,11 +70,75 @@ def test_d_routes_show_health_and_margin_and_a_bad_state_is_forgotten(tabs: Tabs
         cheap.get_by_role("button", name="Reset").click()
         page.get_by_role("dialog").get_by_role("button", name="Reset").click()
         expect(cheap.locator("[data-state]")).to_have_text("Healthy")
-        page.goto(f"{front.gateway.url}/dashboard#/costs/{task['id']}")
+        page.goto(f"{front.gateway.url}/dashboard#/work/{task['id']}")
         tries = page.get_by_role("table", name="Attempts").locator("tbody tr")
         expect(tries).to_have_count(2)
         expect(tries.nth(0)).to_contain_text("gpt-image-2@cheap")
         expect(tries.nth(1)).to_contain_text("$0.002")
+        assert complaints == []
+
+
+def test_l36_the_operator_sees_margin_and_finds_every_account_and_task_without_typing_an_id(
+    tabs: Tabs, front: RoutedSite
+) -> None:
+    with front.gateway.client(front.operator) as http:
+        http.post("/v1/admin/routes/reset", json={"name": "cheap"}).raise_for_status()
+    front.cheap.script("402")
+    task = front.gateway.create("a heron for the operator")
+    with tabs.open() as (page, complaints), front.gateway.client(front.operator) as http:
+        page.set_viewport_size({"width": 1280, "height": 900})
+        _open(page, front, "", front.operator)
+        told = http.get("/v1/admin/overview").raise_for_status().json()
+        expect(page.locator("#view-title")).to_have_text("Gateway")
+        tiles = page.locator(".tile")
+        for name in ("revenue", "cost", "margin"):
+            amount = _usd(told["total"][name]["nanos"])
+            expect(tiles.filter(has_text=name.capitalize()).first.locator(".figure")).to_have_text(amount)
+        assert int(told["total"]["cost"]["nanos"]) > 0
+        expect(tiles.filter(has_text="Completed").locator(".figure")).to_have_text(str(told["total"]["completed"]))
+        expect(tiles.filter(has_text="Running now").locator(".figure")).to_have_text("0")
+        expect(tiles.filter(has_text="Healthy routes").locator(".figure")).to_have_text("1 / 2")
+        expect(page.locator("[data-unhealthy]")).to_contain_text("Your account there is out of funds")
+        expect(page.locator(".plot canvas")).to_have_count(2)
+        assert accessibility_violations(page) == []
+
+        page.get_by_role("link", name="Routes", exact=True).click()
+        margin = page.get_by_role("columnheader", name="Margin")
+        margin.wait_for()
+        box = margin.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= 1280, "in sight without scrolling"
+        assert page.evaluate(
+            "document.querySelector('.scroll').scrollWidth <= document.querySelector('.scroll').clientWidth"
+        )
+
+        page.get_by_role("link", name="All tasks").click()
+        page.get_by_label("Search prompts").press_sequentially("operator HERON")
+        row = page.locator(f"[data-row='{task['id']}']")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        row.get_by_role("link", name="a heron").click()
+        with_cost = http.get(f"/v1/admin/tasks/{task['id']}").json()
+        tile = tiles.filter(has_text="Margin").locator(".figure")
+        expect(tile).to_have_text(_usd(with_cost["margin"]["nanos"]))
+        page.go_back()
+        row.get_by_role("link", name="demo").click()
+        expect(page.locator("#view-title")).to_have_text("demo")
+        expect(page.locator(".dash-body")).to_contain_text("a heron for the operator")
+        expect(page.locator(".dash-body")).to_contain_text("Account created")
+        page.get_by_role("link", name="Show all tasks").click()
+        expect(page.get_by_label("Account")).to_have_value(with_cost["task"]["account_id"])
+        expect(row).to_be_visible()
+
+        page.get_by_role("link", name="Accounts", exact=True).click()
+        page.get_by_label("Search by name").press_sequentially("CUST")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        page.get_by_role("link", name="customer").click()
+        page.get_by_role("button", name="Close account").click()
+        page.get_by_role("dialog").get_by_role("button", name="Close account").click()
+        expect(page.locator(".facts [data-state]")).to_have_attribute("data-state", "closed")
+        expect(page.locator(".dash-body")).to_contain_text("Account closed")
+        page.get_by_role("button", name="Reopen account").click()
+        expect(page.locator(".facts [data-state]")).to_have_attribute("data-state", "open")
         assert complaints == []
 
 

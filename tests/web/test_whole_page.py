@@ -123,6 +123,7 @@ _STATES: dict[str, Callable[[Page], None]] = {
     "compare": _compared,
     "mask": lambda page: page.click("[data-mask]"),
     "code": lambda page: page.click("[data-as-code]"),
+    "matrix": lambda page: page.click("[data-as-matrix]"),
     "keys": _helped,
     "refused": _refused,
 }

@@ -23,10 +23,25 @@ export function roundDecimal(text, digits) {
 }
 
 /** The difference of two decimal texts, exact to nine digits. @param {string} from @param {string} amount */
-export function subtractDecimals(from, amount) {
-  const left = toNanos(from) - toNanos(amount);
-  const digits = (left < 0n ? -left : left).toString().padStart(NANO_DIGITS + 1, "0");
-  return `${left < 0n ? "-" : ""}${digits.slice(0, -NANO_DIGITS)}.${digits.slice(-NANO_DIGITS)}`;
+export const subtractDecimals = (from, amount) => fromNanos(toNanos(from) - toNanos(amount));
+
+/** What a task cost: there amounts are numbers of JSON. @param {{credits: number, usd: number}} cost @returns {Money} */
+export function moneyOf({ credits, usd }) {
+  const text = (/** @type {number} */ amount) => Number(amount).toFixed(NANO_DIGITS);
+  return { credits: text(credits), usd: text(usd), nanos: String(toNanos(text(usd))) };
+}
+
+/** @param {Money[]} amounts @returns {Money} */
+export function sumMoney(amounts) {
+  const sum = (/** @type {(money: Money) => bigint} */ of) => amounts.reduce((total, one) => total + of(one), 0n);
+  const nanos = sum((money) => BigInt(money.nanos));
+  return { credits: fromNanos(sum((money) => toNanos(money.credits))), usd: fromNanos(nanos), nanos: String(nanos) };
+}
+
+/** @param {bigint} nanos */
+function fromNanos(nanos) {
+  const digits = (nanos < 0n ? -nanos : nanos).toString().padStart(NANO_DIGITS + 1, "0");
+  return `${nanos < 0n ? "-" : ""}${digits.slice(0, -NANO_DIGITS)}.${digits.slice(-NANO_DIGITS)}`;
 }
 
 /** @param {string} text */

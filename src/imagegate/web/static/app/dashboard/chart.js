@@ -6,14 +6,17 @@ import { formatNumber, language } from "../i18n.js";
 import { theme } from "../store.js";
 import { d } from "./components.js";
 
-/** @typedef {{label: string, values: (number | null)[]}} Line */
+/**
+ * @typedef {{label: string, values: (number | null)[], color?: string}} Line   `color`: the name of one in tokens.css
+ * @typedef {(value: number | null) => string} Format
+ */
 
 const COLORS = ["--accent", "--sun", "--warn", "--good", "--bad", "--soft"];
 const DASHES = [[], [8, 4], [2, 3], [12, 4, 2, 4], [6, 6], [1, 6]];
 const DAY_S = 86400;
 const HEIGHT_PX = 240;
 /** Up to so many days each value gets a dot. */
-const MAX_DOTS = 40;
+const MAX_DOTS = 14;
 
 const dayFormat = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
 /** @param {number} seconds */
@@ -34,13 +37,13 @@ export const isoDay = (seconds) => new Date(seconds * 1000).toISOString().slice(
 /** @param {string} name */
 const cssColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** @param {Line} line @param {number} index @param {boolean} bars @param {number} count @returns {uPlot.Series} */
-function lineSeries({ label }, index, bars, count) {
-  const color = cssColor(COLORS[index % COLORS.length]);
+/** @param {Line} line @param {number} index @param {boolean} bars @param {number} count @param {Format} format @returns {uPlot.Series} */
+function lineSeries({ label, color: name }, index, bars, count, format) {
+  const color = cssColor(name ?? COLORS[index % COLORS.length]);
   const common = {
     label,
     stroke: color,
-    value: (/** @type {any} */ _, /** @type {any} */ value) => shortNumber(value),
+    value: (/** @type {any} */ _, /** @type {any} */ value) => format(value),
   };
   if (bars)
     return {
@@ -54,18 +57,18 @@ function lineSeries({ label }, index, bars, count) {
   return { ...common, width: 2, dash: DASHES[index % DASHES.length], points };
 }
 
-/** @returns {uPlot.Axis[]} */
-function chartAxes() {
+/** @param {Format} format @returns {uPlot.Axis[]} */
+function chartAxes(format) {
   const stroke = { stroke: cssColor("--line"), width: 1 };
   const axis = { stroke: cssColor("--soft"), grid: stroke, ticks: stroke };
   return [
     { ...axis, values: (_, splits) => splits.map((at) => (at % DAY_S ? "" : shortDay(at))), space: 60 },
-    { ...axis, size: 64, values: (_, splits) => splits.map(shortNumber) },
+    { ...axis, size: 56, values: (_, splits) => splits.map(format) },
   ];
 }
 
-/** @param {HTMLElement} box @param {number[]} days @param {Line[]} lines @param {boolean} bars */
-function drawChart(box, days, lines, bars) {
+/** @param {HTMLElement} box @param {number[]} days @param {Line[]} lines @param {boolean} bars @param {Format} format */
+function drawChart(box, days, lines, bars, format) {
   /** @type {uPlot.Series} */
   const daySeries = { label: d("columns.day"), value: (_, at) => (at ? shortDay(at) : "–") };
   return new uPlot(
@@ -73,26 +76,32 @@ function drawChart(box, days, lines, bars) {
       width: box.clientWidth || 300,
       height: HEIGHT_PX,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-      scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: chartAxes(),
-      series: [daySeries, ...lines.map((line, index) => lineSeries(line, index, bars, days.length))],
+      scales: {
+        // Half a day more at either end: a bar stands around its day.
+        x: { time: true, range: (_plot, low, high) => [low - DAY_S / 2, high + DAY_S / 2] },
+        y: { range: (_plot, low, high) => [Math.min(0, low * 1.1), high > 0 ? high * 1.1 : 1] },
+      },
+      axes: chartAxes(format),
+      series: [daySeries, ...lines.map((line, index) => lineSeries(line, index, bars, days.length, format))],
     },
     [days, ...lines.map((line) => line.values)],
     box,
   );
 }
 
-/** @param {{days: number[], lines: Line[], label: string, bars?: boolean}} props days in Unix seconds */
-export function Chart({ days, lines, label, bars = false }) {
+/**
+ * @param {{days: number[], lines: Line[], label: string, bars?: boolean, format?: Format}} props days in Unix seconds
+ */
+export function Chart({ days, lines, label, bars = false, format = shortNumber }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const data = JSON.stringify([days, lines]);
   useEffect(() => {
     const container = box.current;
     if (!container) return undefined;
-    let chart = drawChart(container, days, lines, bars);
+    let chart = drawChart(container, days, lines, bars, format);
     const redraw = () => {
       chart.destroy();
-      chart = drawChart(container, days, lines, bars);
+      chart = drawChart(container, days, lines, bars, format);
     };
     const resize = new ResizeObserver(() => chart.setSize({ width: container.clientWidth, height: HEIGHT_PX }));
     resize.observe(container);

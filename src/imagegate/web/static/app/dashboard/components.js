@@ -1,7 +1,7 @@
 // What every view is built of: heading, badges, amounts, loading and error states.
 import { html } from "html";
-import { errorText } from "../errors.js";
-import { formatTime, t } from "../i18n.js";
+import { adviceFor, errorText } from "../errors.js";
+import { formatNumber, formatTime, t } from "../i18n.js";
 import { formatCredits, formatUsd, isNegative, roundDecimal } from "../money.js";
 import { signInOpen } from "../store.js";
 import { linkTo } from "./router.js";
@@ -19,6 +19,13 @@ export function valueText(family, value) {
   const name = `dashboard.${family}.${value}`;
   const text = t(name);
   return text === name ? value : text;
+}
+
+/** Why a route is not healthy, in the visitor's language. @param {string} reason of the API, in words */
+export function reasonText(reason) {
+  const name = reason.replace(/\W+/g, "_");
+  const text = valueText("routes.reasons", name);
+  return text === name ? reason : text;
 }
 
 /** @param {{title: string, about?: any, actions?: any, children?: any}} props */
@@ -39,7 +46,7 @@ export function View({ title, about, actions, children }) {
 
 /** Badge colours of states; those not named here have none. @type {Record<string, string[]>} */
 const STATES_BY_COLOR = {
-  good: ["completed", "live", "delivered", "healthy", "produced"],
+  good: ["completed", "live", "open", "delivered", "healthy", "produced"],
   accent: ["pending", "processing", "waiting", "sending"],
   warn: ["expired", "trial", "cooling", "unknown", "refused", "rejected"],
   bad: ["failed", "exhausted", "broken"],
@@ -55,10 +62,25 @@ export function StateBadge({ state }) {
   `;
 }
 
-/** @param {{seconds: number | null | undefined}} props Unix seconds */
-export function Time({ seconds }) {
+/** @param {{seconds: number | null | undefined, date?: boolean}} props Unix seconds; `date`: without the time of day */
+export function Time({ seconds, date = false }) {
   if (!seconds) return "–";
-  return html`<time dateTime=${new Date(seconds * 1000).toISOString()}>${formatTime(seconds)}</time>`;
+  const text = formatTime(seconds, date ? { dateStyle: "medium" } : undefined);
+  return html`<time dateTime=${new Date(seconds * 1000).toISOString()}>${text}</time>`;
+}
+
+/** Seconds per unit, from the longest. @type {[string, number][]} */
+const UNITS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+];
+
+/** "3 min": in the longest unit of which there is a whole one. @param {number} seconds */
+export function formatDuration(seconds) {
+  const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? ["second", 1];
+  return formatNumber(Math.floor(seconds / length), { style: "unit", unit, unitDisplay: "short" });
 }
 
 /** @param {{money: Money | null, sign?: boolean}} props */
@@ -73,12 +95,6 @@ export function Amount({ money, sign = false }) {
   `;
 }
 
-/** Revenue less cost; below zero it is the operator's loss. @param {{money: Money}} props */
-export const Margin = ({ money }) => html`
-  <${Amount} money=${money} />
-  ${isNegative(money) && html` <span class="badge bad">${d("costs.loss")}</span>`}
-`;
-
 /** Credits that came as a JSON number. @param {number | undefined} value */
 export const formatCreditNumber = (value) => (value === undefined ? "–" : roundDecimal(String(value), 3));
 
@@ -88,18 +104,11 @@ export const TaskLink = ({ id, view = "tasks" }) => html`<a href=${linkTo(view, 
 /** @param {ApiError} error */
 const isSignedOut = (error) => error.code === "signed_out" || error.status === 401;
 
-/** @param {ApiError} error */
-function explain(error) {
-  if (isSignedOut(error)) return t("app.errors.codes.signed_out");
-  if (error.status === 403) return d("error.scope", { message: error.message });
-  return errorText(error);
-}
-
 /** @param {{error: ApiError, reload?: () => void}} props */
 export function ErrorNote({ error, reload }) {
   return html`
     <div class="note sun stack" role="alert" data-error=${error.code}>
-      <p><strong>${t("app.errors.title")}</strong> ${explain(error)}</p>
+      <p><strong>${errorText(error)}</strong> ${adviceFor(error)}</p>
       ${error.requestId && html`<p class="small soft">${d("error.request")} <code>${error.requestId}</code></p>`}
       <div class="row">
         ${isSignedOut(error) && html`<${SignInButton} className="tight" />`}
@@ -128,7 +137,7 @@ export const Loading = () => html`
 export const Empty = ({ title, text, children }) => html`
   <div class="empty" data-empty>
     <svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
-      <path d="M8 40V22a16 16 0 0 1 32 0v18" /><path d="M4 40h40M24 16v10M24 31v.5" />
+      <path d="M8 41V23a16 16 0 0 1 32 0v18zM8 37l10-9 8 6 5-4 9 7" /><circle cx="24" cy="19" r="3.5" />
     </svg>
     <strong>${title}</strong>
     ${text && html`<p>${text}</p>`}
@@ -150,6 +159,13 @@ export function Loader({ data, view, ...props }) {
   `;
 }
 
+/**
+ * The children once every part was answered, so that none pushes another away.
+ * @param {{all: import("./data.js").Data[], children: any}} props
+ */
+export const Together = ({ all, children }) =>
+  all.some(({ value, error }) => value === undefined && !error) ? html`<${Loading} />` : children;
+
 /** @param {{pages: import("./data.js").Pages}} props */
 export const ReloadButton = ({ pages }) =>
   html`<button class="button" disabled=${pages.busy} onClick=${pages.reload}>${d("reload")}</button>`;
@@ -163,7 +179,7 @@ export const RowButton = ({ text, name, className = "", onClick }) => html`
 
 /** @param {{pairs: [string, any][]}} props pairs without a value are left out */
 export function Facts({ pairs }) {
-  const present = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const present = pairs.filter(([, value]) => !["", undefined, null, false].includes(value));
   return html`
     <dl class="facts">${present.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
   `;

@@ -1,58 +1,72 @@
 // What a task of any account earned and cost, and which routes were considered for it.
 import { html } from "html";
-import { withForm } from "../dom.js";
-import { TextField } from "../fields.js";
-import { formatNumber } from "../i18n.js";
+import { formatCredits, formatUsd, isNegative } from "../money.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
-import { Amount, d, Facts, Loader, Margin, StateBadge, View } from "./components.js";
+import { d, Facts, Loader, StateBadge, Time, View, valueText } from "./components.js";
 import { useData } from "./data.js";
+import { formatNanos, marginShare, Usd } from "./margin.js";
 import { linkTo } from "./router.js";
 import { Table } from "./table.js";
+import { Status, settingsText, Thumbnail } from "./task_cells.js";
+import { Tile, Tiles } from "./tiles.js";
 
 /** @param {{id: string}} props */
 export function Costs({ id }) {
-  const submit = withForm((form) => {
-    location.hash = linkTo("costs", String(new FormData(form).get("task")).trim());
-  });
+  const costs = useData(`/v1/admin/tasks/${encodeURIComponent(id)}`);
+  const back = html`<a class="button tight" href=${linkTo("work")}>${d("work.back")}</a>`;
   return html`
-    <${View} title=${d("views.costs")} about=${d("costs.about")}>
-      <form class="filters" onSubmit=${submit}>
-        <${TextField}
-          id="cost-task"
-          key=${id}
-          className="wide"
-          label=${d("costs.id")}
-          name="task"
-          required
-          defaultValue=${id}
-          placeholder="task-unified-…"
-          spellcheck=${false}
-        />
-        <button class="button main">${d("costs.find")}</button>
-      </form>
-      ${id && html`<${TaskCosts} id=${id} key=${id} />`}
+    <${View} title=${d("costs.title")} about=${html`<code>${id}</code>`} actions=${back}>
+      <${Loader} data=${costs} view=${CostDetails} />
     <//>
   `;
 }
 
-/** @param {{id: string}} props */
-const TaskCosts = ({ id }) =>
-  html`<${Loader} data=${useData(`/v1/admin/tasks/${encodeURIComponent(id)}`)} view=${CostDetails} />`;
-
 /** @param {{value: any}} props */
-function CostDetails({ value: { charged, cost, waste, margin, attempts } }) {
-  /** @type {[string, any][]} */
-  const amounts = [
-    [d("columns.charged"), html`<${Amount} money=${charged} />`],
-    [d("columns.cost"), html`<${Amount} money=${cost} />`],
-    [d("costs.waste"), html`<${Amount} money=${waste} />`],
-    [d("costs.margin"), html`<${Margin} money=${margin} />`],
-  ];
+function CostDetails({ value: { task, charged, refunded, cost, waste, margin, attempts } }) {
+  const share = marginShare(margin, charged, refunded);
   return html`
-    <div class="card"><${Facts} pairs=${amounts} /></div>
-    ${attempts.length ? html`<${Attempts} attempts=${attempts} />` : html`<${NoAttempts} />`}
+    <${Tiles}>
+      <${MoneyTile} title=${d("columns.charged")} money=${charged} />
+      ${refunded.nanos !== "0" && html`<${MoneyTile} title=${d("gateway.refunded")} money=${refunded} />`}
+      <${MoneyTile} title=${d("columns.cost")} money=${cost} />
+      <${MoneyTile} title=${d("costs.waste")} money=${waste} />
+      <${Tile}
+        title=${d("costs.margin")}
+        figure=${formatUsd(margin)}
+        about=${share && d("gateway.margin_about", { share })}
+        mood=${isNegative(margin) ? "bad" : ""}
+      />
+    <//>
+    <${TaskCard} task=${task} />
+    <section class="stack">
+      <h3>${d("tasks.attempts")}</h3>
+      ${attempts.length ? html`<${Attempts} attempts=${attempts} />` : html`<${NoAttempts} />`}
+    </section>
   `;
 }
+
+/** What was ordered, and by whom. @param {{task: any}} props */
+function TaskCard({ task }) {
+  /** @type {[string, any][]} */
+  const facts = [
+    [d("columns.account"), html`<a href=${linkTo("accounts", task.account_id)}>${task.account_name}</a>`],
+    [d("columns.status"), html`<${Status} task=${task} />`],
+    [d("columns.model"), `${task.model} · ${settingsText(task)}`],
+    [d("columns.created"), html`<${Time} seconds=${task.created_at} />`],
+  ];
+  const images = task.outputs.map((/** @type {any} */ one) => html`<${Thumbnail} url=${one.thumbnail_url} />`);
+  return html`
+    <div class="card stack">
+      <p class="prompt" tabindex="0">${task.prompt}</p>
+      ${images.length > 0 && html`<div class="row">${images}</div>`}
+      <${Facts} pairs=${facts} />
+    </div>
+  `;
+}
+
+/** @param {{title: string, money: import("../money.js").Money}} props */
+const MoneyTile = ({ title, money }) =>
+  html`<${Tile} title=${title} figure=${formatUsd(money)} about=${d("credits", { n: formatCredits(money) })} />`;
 
 /** @param {{attempts: any[]}} props */
 const Attempts = ({ attempts }) => html`
@@ -71,14 +85,16 @@ const attemptColumns = () => [
   durationColumn(),
   { title: d("columns.outcome"), cell: (row) => html`<${Outcome} attempt=${row} />` },
   { title: d("columns.images"), num: true, cell: (row) => row.images },
-  { title: d("columns.cost"), num: true, cell: (row) => html`<${Amount} money=${row.cost} />` },
+  { title: d("columns.cost"), num: true, cell: (row) => html`<${Usd} money=${row.cost} />` },
 ];
 
 /** @param {{attempt: any}} props */
 const Outcome = ({ attempt }) => html`
   <${StateBadge} state=${attempt.outcome} />
   ${attempt.possible_duplicate && html` <span class="badge warn">${d("columns.duplicates")}</span>`}
-  <span class="line small soft">${[attempt.trouble, attempt.detail].filter(Boolean).join(": ")}</span>
+  <span class="line small soft">
+    ${[attempt.trouble && valueText("costs.trouble", attempt.trouble), attempt.detail].filter(Boolean).join(": ")}
+  </span>
 `;
 
 /** The routes that were considered for an attempt. @param {{attempt: any}} props */
@@ -102,7 +118,7 @@ const planColumns = () => [
   {
     title: d("columns.cost"),
     num: true,
-    cell: (row) => `$${formatNumber(row.cost / 1e9, { maximumFractionDigits: 4 })}`,
+    cell: (row) => formatNanos(row.cost),
   },
   { title: d("costs.skipped"), cell: (row) => row.skipped || d("costs.usable") },
 ];

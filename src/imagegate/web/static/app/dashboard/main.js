@@ -7,7 +7,7 @@ import { account, isOperator } from "../store.js";
 import { Accounts } from "./accounts.js";
 import { Audit } from "./audit.js";
 import { d, Empty, Loading, SignInButton } from "./components.js";
-import { Costs } from "./costs.js";
+import { Gateway } from "./gateway.js";
 import { Keys } from "./keys.js";
 import { Credits } from "./ledger.js";
 import { Overruns } from "./overruns.js";
@@ -17,6 +17,7 @@ import { Routes } from "./routes.js";
 import { Tasks } from "./tasks.js";
 import { Usage } from "./usage.js";
 import { Webhooks } from "./webhooks.js";
+import { Work } from "./work.js";
 
 /** @type {Record<string, any>} */
 const CUSTOMER_VIEWS = {
@@ -28,12 +29,22 @@ const CUSTOMER_VIEWS = {
   webhooks: Webhooks,
 };
 /** @type {Record<string, any>} */
-const OPERATOR_VIEWS = { accounts: Accounts, routes: Routes, costs: Costs, overruns: Overruns, audit: Audit };
+const OPERATOR_VIEWS = {
+  gateway: Gateway,
+  work: Work,
+  accounts: Accounts,
+  routes: Routes,
+  overruns: Overruns,
+  audit: Audit,
+};
+
+/** Without one in the address it is the overview: for operators that of the whole gateway. */
+const currentView = () => address.value.view || (isOperator() ? "gateway" : "overview");
 
 /** @param {{names: string[], title?: string}} props */
 function Links({ names, title }) {
   const link = (/** @type {string} */ name) => {
-    const current = address.value.view === name ? "page" : undefined;
+    const current = currentView() === name ? "page" : undefined;
     return html`<li><a href=${linkTo(name)} aria-current=${current}>${d(`views.${name}`)}</a></li>`;
   };
   return html`
@@ -51,8 +62,8 @@ function useViewFocus() {
     if (!first.current && signedIn) document.getElementById("view-title")?.focus();
     if (signedIn) first.current = false;
     const link = document.querySelector(".dash-nav [aria-current]");
-    const strip = link?.closest("ul");
-    if (link instanceof HTMLElement && strip) strip.scrollLeft = link.offsetLeft - strip.offsetLeft - 24;
+    const strip = link?.closest(".dash-nav");
+    if (link instanceof HTMLElement && strip) strip.scrollLeft = link.offsetLeft - 24;
   }, [view, id, signedIn]);
 }
 
@@ -61,13 +72,14 @@ function Dashboard() {
   useViewFocus();
   if (who === undefined) return html`<${Loading} />`;
   if (who === null) return html`<${SignedOut} />`;
-  const { view, id } = address.value;
+  const { id } = address.value;
+  const view = currentView();
   const shown = CUSTOMER_VIEWS[view] ?? (isOperator() ? OPERATOR_VIEWS[view] : undefined) ?? UnknownView;
   return html`
     <div class="dash">
       <nav class="dash-nav" aria-label=${d("navigation")}>
-        <${Links} names=${Object.keys(CUSTOMER_VIEWS)} />
         ${isOperator() && html`<${Links} names=${Object.keys(OPERATOR_VIEWS)} title=${d("operator")} />`}
+        <${Links} names=${Object.keys(CUSTOMER_VIEWS)} title=${isOperator() ? d("own_account") : ""} />
       </nav>
       <div class="dash-body" key=${`${who.key_shown} ${who.name}`}><${shown} id=${id} /></div>
     </div>

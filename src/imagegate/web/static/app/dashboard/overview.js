@@ -4,10 +4,12 @@ import { formatNumber } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { account, isOperator } from "../store.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { Amount, d, Empty, formatCreditNumber, Loader, PlaygroundLink, StateBadge, Time, View } from "./components.js";
+import { Amount, d, Empty, formatCreditNumber, Loader, PlaygroundLink, Together, View } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
 import { Table } from "./table.js";
+import { promptColumn, statusColumn } from "./task_cells.js";
+import { Tile, Tiles } from "./tiles.js";
 
 const INTERVAL_S = 10;
 
@@ -19,24 +21,17 @@ export function Overview() {
   const figures = { usage: usage.value, running: running.value, failed: failed.value };
   return html`
     <${View} title=${d("views.overview")} about=${account.value?.name}>
-      <${Loader} data=${credits} view=${Figures} ...${figures} />
-      <${Loader} data=${usage} view=${Spending} />
-      <div class="halves">
-        <${RecentTasks} data=${running} title=${d("overview.running")} empty=${d("overview.none_running")} />
-        <${RecentTasks} data=${failed} title=${d("overview.failed")} empty=${d("overview.none_failed")} />
-      </div>
+      <${Together} all=${[credits, usage, running, failed]}>
+        <${Loader} data=${credits} view=${Figures} ...${figures} />
+        <${Loader} data=${usage} view=${Spending} />
+        <div class="halves">
+          <${RecentTasks} data=${running} title=${d("overview.running")} empty=${d("overview.none_running")} />
+          <${RecentTasks} data=${failed} title=${d("overview.failed")} empty=${d("overview.none_failed")} />
+        </div>
+      <//>
     <//>
   `;
 }
-
-/** @param {{title: string, figure: any, about?: any, href?: string}} props */
-const Tile = ({ title, figure, about, href }) => html`
-  <div class="card tile">
-    <p class="label">${href ? html`<a href=${href}>${title}</a>` : title}</p>
-    <p class="figure">${figure}</p>
-    ${about && html`<p class="small soft">${about}</p>`}
-  </div>
-`;
 
 /** @param {{value: any, usage: any, running: any, failed: any}} props */
 function Figures({ value, usage, running, failed }) {
@@ -44,7 +39,7 @@ function Figures({ value, usage, running, failed }) {
   const remaining = formatCreditNumber(token.remaining_credits);
   return html`
     ${user.remaining_credits <= 0 && html`<${OutOfCredits} />`}
-    <div class="tiles">
+    <${Tiles}>
       <${Tile}
         title=${d("overview.balance")}
         figure=${roundDecimal(user.exact.remaining.credits, 2)}
@@ -59,7 +54,7 @@ function Figures({ value, usage, running, failed }) {
       <${TaskCount} status="processing" name="running" tasks=${running} />
       <${SpentTile} usage=${usage} />
       <${TaskCount} status="failed" name="failed" tasks=${failed} />
-    </div>
+    <//>
     ${!token.unlimited_credits && html`<p class="note">${d("overview.capped", { remaining })}</p>`}
   `;
 }
@@ -69,7 +64,7 @@ const TaskCount = ({ status, name, tasks }) => html`
   <${Tile}
     title=${d(`overview.${name}`)}
     figure=${tasks ? formatNumber(tasks.total) : "…"}
-    about=${d(`overview.${name}_about`)}
+    about=${tasks?.total > 0 ? d(`overview.${name}_about`) : ""}
     href=${linkTo("tasks", "", { status })}
   />
 `;
@@ -148,16 +143,6 @@ const RecentTasks = ({ data, title, empty }) => html`
 /** @param {{value: any, caption: string, empty: string}} props */
 function TaskTable({ value, caption, empty }) {
   if (!value.data.length) return html`<p class="soft small quiet">${empty}</p>`;
-  return html`<${Table} caption=${caption} rows=${value.data} columns=${taskColumns()} />`;
+  const columns = [promptColumn("tasks", true), statusColumn()];
+  return html`<${Table} caption=${caption} rows=${value.data} columns=${columns} fixed />`;
 }
-
-/** @returns {import("./table.js").Column[]} */
-const taskColumns = () => [
-  {
-    title: d("columns.task"),
-    head: true,
-    cell: (row) => html`<a href=${linkTo("tasks", row.id)}><${Time} seconds=${row.created_at} /></a>`,
-  },
-  { title: d("columns.model"), cell: (row) => row.model },
-  { title: d("columns.status"), cell: (row) => html`<${StateBadge} state=${row.status} />` },
-];

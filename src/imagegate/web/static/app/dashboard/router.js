@@ -1,19 +1,19 @@
 // The address of a view: "#/tasks/<id>?status=failed". Links are plain links, so that they can be opened and shared.
 import { signal } from "@preact/signals";
 
-/** @typedef {{view: string, id: string, query: URLSearchParams}} Address */
+/** @typedef {{view: string, id: string, query: URLSearchParams}} Address `view` is "" where the address names none */
 
 /** @returns {Address} */
 function readHash() {
   const [path, query = ""] = location.hash.slice(2).split("?");
   const [view, id = ""] = path.split("/");
-  return { view: view || "overview", id: decodeURIComponent(id), query: new URLSearchParams(query) };
+  return { view, id: decodeURIComponent(id), query: new URLSearchParams(query) };
 }
 
 /** Other hashes are links within the page, such as "#content". */
 const isView = () => location.hash === "" || location.hash.startsWith("#/");
 
-export const address = signal(isView() ? readHash() : { view: "overview", id: "", query: new URLSearchParams() });
+export const address = signal(isView() ? readHash() : { view: "", id: "", query: new URLSearchParams() });
 
 addEventListener("hashchange", () => {
   if (isView()) address.value = readHash();

@@ -2,36 +2,50 @@
 import { html } from "html";
 import { d, ErrorNote, Loading } from "./components.js";
 
-/** @typedef {{title: string, cell: (row: any) => any, head?: boolean, num?: boolean}} Column */
+/**
+ * @typedef {{title: string, cell: (row: any) => any, head?: boolean, num?: boolean, width?: string}} Column
+ *   `width`: one of the classes of dashboard.css, where the table is `fixed`
+ */
 
-/** @param {{caption: string, columns: Column[], rows: any[], id?: (row: any) => string}} props */
-export function Table({ caption, columns, rows, id = (row) => row.id }) {
+/**
+ * `body`: what stands in the table instead of the rows' own element.
+ * @param {{caption: string, columns: Column[], rows?: any[], id?: (row: any) => string, fixed?: boolean, body?: any}} props
+ */
+export function Table({ caption, columns, rows = [], id = rowId, fixed = false, body }) {
   // Roles are explicit: on phones the CSS turns rows into blocks, which takes the implicit ones away.
   return html`
     <div class="card table">
       <div class="scroll" role="group" aria-label=${caption} tabindex="0">
-        <table class="list" role="table">
+        <table class=${fixed ? "list fixed" : "list"} role="table">
           <caption class="unseen">${caption}</caption>
           <thead role="rowgroup"><tr role="row">${columns.map(headCell)}</tr></thead>
-          <tbody role="rowgroup">${rows.map((row) => bodyRow(columns, row, id(row)))}</tbody>
+          ${body ?? html`<tbody role="rowgroup">${rows.map((row) => tableRow(columns, row, id(row)))}</tbody>`}
         </table>
       </div>
     </div>
   `;
 }
 
+/** @param {any} row @returns {string} */
+export const rowId = (row) => row.id;
+
+/** @param {Column} column @param {string} [more] */
+const cellClass = ({ num, width = "" }, more = "") => [num && "num", width, more].filter(Boolean).join(" ");
+
 /** @param {Column} column */
-const headCell = ({ title, num }) => html`<th scope="col" role="columnheader" class=${num ? "num" : ""}>${title}</th>`;
+const headCell = (column) => html`<th scope="col" role="columnheader" class=${cellClass(column)}>${column.title}</th>`;
 
 /** @param {Column[]} columns @param {any} row @param {string} id */
-const bodyRow = (columns, row, id) =>
+export const tableRow = (columns, row, id) =>
   html`<tr role="row" key=${id} data-row=${id}>${columns.map((column) => bodyCell(column, row))}</tr>`;
 
 /** @param {Column} column @param {any} row */
-function bodyCell({ title, cell, head, num }, row) {
-  const content = html`<div>${cell(row)}</div>`;
-  if (head) return html`<th scope="row" role="rowheader" data-label=${title}>${content}</th>`;
-  return html`<td role="cell" class=${num ? "num" : ""} data-label=${title}>${content}</td>`;
+function bodyCell(column, row) {
+  const content = html`<div>${column.cell(row)}</div>`;
+  const { title, head } = column;
+  if (head)
+    return html`<th scope="row" role="rowheader" class=${cellClass(column)} data-label=${title}>${content}</th>`;
+  return html`<td role="cell" class=${cellClass(column)} data-label=${title}>${content}</td>`;
 }
 
 /**
@@ -40,7 +54,7 @@ function bodyCell({ title, cell, head, num }, row) {
  */
 export function PagedList({ pages, empty, children }) {
   const { rows, error, more, busy, next, reload } = pages;
-  const button = html`<button class="button" disabled=${busy} onClick=${next}>${d("more")}</button>`;
+  const button = html`<button class="button" aria-busy=${busy} disabled=${busy} onClick=${next}>${d("more")}</button>`;
   return html`
     ${error && html`<${ErrorNote} error=${error} reload=${reload} />`}
     ${!rows && !error && html`<${Loading} />`}

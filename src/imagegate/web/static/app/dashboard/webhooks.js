@@ -2,13 +2,14 @@
 import { html } from "html";
 import { useState } from "preact/hooks";
 import { get, post } from "../api.js";
+import { askConfirm } from "../confirm.js";
 import { withForm } from "../dom.js";
 import { errorText, showError } from "../errors.js";
 import { TextField } from "../fields.js";
 import { showToast } from "../store.js";
 import { d, Empty, Facts, ReloadButton, RowButton, StateBadge, TaskLink, Time, View, valueText } from "./components.js";
 import { usePages } from "./data.js";
-import { ConfirmDialog, Secret, SecretDialog } from "./dialogs.js";
+import { Secret, SecretDialog } from "./dialogs.js";
 import { PagedList, Table } from "./table.js";
 
 export function Webhooks() {
@@ -55,32 +56,26 @@ function TestForm({ onSend }) {
 
 function SecretButtons() {
   const [secret, setSecret] = useState(/** @type {any} */ (null));
-  const [confirming, setConfirming] = useState(false);
   const show = async (/** @type {Promise<import("../api.js").Reply>} */ request) => {
     const reply = await request;
     if (reply.ok) setSecret(reply.value);
     else showError(reply);
   };
   const read = () => show(get("/v1/webhooks/secret"));
-  const rotate = () => show(post("/v1/webhooks/secret/rotate"));
+  const rotate = async () => {
+    const question = {
+      title: d("webhooks.rotate_title"),
+      text: d("webhooks.rotate_text"),
+      confirm: d("webhooks.rotate"),
+    };
+    if (await askConfirm(question)) await show(post("/v1/webhooks/secret/rotate"));
+  };
   return html`
     <button class="button" onClick=${read}>${d("webhooks.show")}</button>
-    <button class="button" onClick=${() => setConfirming(true)}>${d("webhooks.rotate")}</button>
-    ${confirming && html`<${RotateDialog} onConfirm=${rotate} onClose=${() => setConfirming(false)} />`}
+    <button class="button" onClick=${rotate}>${d("webhooks.rotate")}</button>
     ${secret && html`<${SigningSecret} of=${secret} onClose=${() => setSecret(null)} />`}
   `;
 }
-
-/** @param {{onConfirm: () => void, onClose: () => void}} props */
-const RotateDialog = ({ onConfirm, onClose }) => html`
-  <${ConfirmDialog}
-    title=${d("webhooks.rotate_title")}
-    text=${d("webhooks.rotate_text")}
-    verb=${d("webhooks.rotate")}
-    onConfirm=${onConfirm}
-    onClose=${onClose}
-  />
-`;
 
 /** @param {{of: any, onClose: () => void}} props */
 const SigningSecret = ({ of, onClose }) => html`

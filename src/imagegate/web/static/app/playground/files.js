@@ -24,11 +24,12 @@ export function fileNames(images) {
   });
 }
 
+/** A row of the list has its beginning only. @param {Image} image @returns {string} */
+export const promptOf = ({ run: { task } }) => task.request?.prompt ?? task.prompt ?? "";
+
 /** @param {Image} image */
-function stem({ run, index }) {
-  const prompt = run.task.request?.prompt ?? run.task.prompt ?? "";
-  return `${isoDate(run.task.created)}-${slug(prompt) || run.id}-${index + 1}`;
-}
+const stem = (image) =>
+  `${isoDate(image.run.task.created)}-${slug(promptOf(image)) || image.run.id}-${image.index + 1}`;
 
 /** @param {Image} image */
 const extension = ({ result }) => result.mime_type.split("/")[1].replace("jpeg", "jpg");
@@ -71,13 +72,13 @@ export function saveBlob(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
 }
 
-/** The original under its name here: a link would save it under the name that the gateway sends. @param {Image} image */
+/** The original under its name here: of a link, the gateway's header would name it. @param {Image} image */
 export async function saveImage(image) {
   const url = localPath(image.result.image_url);
   const response = await fetch(url).catch(() => null);
   // Without https a bucket may refuse our scripts, but not a link.
   if (!response) return saveFile(url, fileName(image));
   if (!response.ok)
-    return showToast(t(GONE.includes(response.status) ? "playground.expired" : "app.errors.network"), "bad");
+    return showToast(t(GONE.includes(response.status) ? "playground.expired" : "app.errors.codes.network"), "bad");
   saveBlob(await response.blob(), fileName(image));
 }

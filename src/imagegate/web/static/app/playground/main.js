@@ -10,22 +10,23 @@ import { selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
+import { watchMatrix } from "./matrix_runs.js";
 import { Announcement, watchEnds } from "./notify.js";
 import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
 import { References } from "./reference_list.js";
 import { resumeRuns, runs, watchOtherTabs } from "./runs.js";
-import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 import { watchTally } from "./tally.js";
+import { followTaskLink } from "./task_link.js";
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
     <${Stage} />
     <${Announcement} /><${Pill} />
-    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
+    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
   </div>
 `;
 
@@ -55,5 +56,7 @@ if (container) {
   watchEnds();
   watchOtherTabs();
   watchKeys(run);
+  watchMatrix();
   watchAccount();
+  followTaskLink();
 }

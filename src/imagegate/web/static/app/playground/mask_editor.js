@@ -2,23 +2,22 @@
 // paints.
 import { signal } from "@preact/signals";
 import { html } from "html";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { localPath, upload } from "../api.js";
+import { askConfirm } from "../confirm.js";
 import { Dialog } from "../dialog.js";
-import { withValue } from "../dom.js";
 import { showError } from "../errors.js";
 import { t } from "../i18n.js";
-import { showToast } from "../store.js";
 import { mask } from "./form.js";
+import { MaskSheet } from "./mask_sheet.js";
 import { MaskCanvas } from "./mask_strokes.js";
+import { MaskTools } from "./mask_tools.js";
+import { useZoom, useZoomKeys } from "./zoom.js";
 
 /** @typedef {import("./form.js").Reference} Reference */
 
 /** The reference whose mask is being edited. */
 export const maskedReference = signal(/** @type {Reference | null} */ (null));
-
-/** @type {Record<string, [number, number]>} */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const close = () => {
   maskedReference.value = null;
@@ -26,11 +25,29 @@ const close = () => {
 
 export function MaskEditor() {
   const reference = maskedReference.value;
-  if (!reference) return null;
+  return reference && html`<${MaskDialog} key=${reference.key} reference=${reference} />`;
+}
+
+/** @param {{reference: Reference}} props */
+function MaskDialog({ reference }) {
+  const [canvas] = useState(() => new MaskCanvas(editsOf(reference.key)));
+  const mayClose = () =>
+    !canvas.isChanged ||
+    askConfirm({
+      title: t("playground.mask.discard.title"),
+      text: t("playground.mask.discard.text"),
+      confirm: t("playground.mask.discard.confirm"),
+      cancel: t("playground.mask.discard.cancel"),
+      danger: true,
+    });
   return html`
-    <${Dialog} title=${t("playground.mask.title")} className="pg-dialog wide" closeButton onClose=${close}>
-      <${Editor} reference=${reference} />
-    <//>
+    <${Dialog}
+      title=${t("playground.mask.title")}
+      className="viewer"
+      closeButton
+      onBeforeClose=${mayClose}
+      onClose=${close}
+    ><${Editor} canvas=${canvas} reference=${reference} /><//>
   `;
 }
 
@@ -40,159 +57,97 @@ async function saveMask(canvas, referenceKey) {
   if (!reply.ok) return showError(reply);
   const image = await canvas.exportPreview();
   const preview = URL.createObjectURL(image);
-  mask.value = { url: reply.value.data.file_url, preview, image, referenceKey, edits: canvas.edits };
+  mask.value = { url: reply.value.data.file_url, preview, image, referenceKey, edits: canvas.edits.value };
   close();
 }
 
-/** A canvas with the reference's edits so far, whose changes render the component. @param {Reference} reference */
-function useMaskCanvas({ key }) {
-  const [, setChanges] = useState(0);
-  const [canvas] = useState(() => {
-    const edits = mask.value?.referenceKey === key ? mask.value.edits : [];
-    return new MaskCanvas(edits, () => setChanges((count) => count + 1));
-  });
-  return canvas;
+/** @param {string} key of a reference @returns {import("./mask_strokes.js").Edit[]} */
+function editsOf(key) {
+  if (mask.value?.referenceKey !== key) return [];
+  const { edits, url } = mask.value;
+  // Of a request that was made before, only its file is known.
+  return edits.length || !url ? edits : [{ kind: "mask", url }];
 }
 
-/** @param {() => void} undo */
-function useUndoKey(undo) {
+/** Undo and redo. @param {MaskCanvas} canvas */
+function useEditKeys(canvas) {
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
+      const isCommand = event.ctrlKey || event.metaKey;
+      const key = event.key.toLowerCase();
+      if (isCommand && key === "z") event.shiftKey ? canvas.redo() : canvas.undo();
+      else if (isCommand && key === "y") canvas.redo();
+      else return;
       event.preventDefault();
-      undo();
     };
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
   }, []);
 }
 
-/** @param {{reference: Reference}} props */
-function Editor({ reference }) {
-  const canvas = useMaskCanvas(reference);
-  const [state, setState] = useState(/** @type {"loading" | "ready" | "saving" | "lost"} */ ("loading"));
+/**
+ * The reference as the browser reads it, with what is in the mask already.
+ * @param {MaskCanvas} canvas @param {Reference} reference
+ * @returns {import("./mask_sheet.js").Picture | "loading" | "lost"}
+ */
+function usePicture(canvas, { url, name }) {
+  const [picture, setPicture] = useState(
+    /** @type {import("./mask_sheet.js").Picture | "loading" | "lost"} */ ("loading"),
+  );
+  useEffect(() => {
+    const image = new Image();
+    image.src = localPath(url);
+    Promise.all([image.decode(), canvas.load()]).then(
+      () => setPicture({ url, name, width: image.naturalWidth, height: image.naturalHeight }),
+      () => setPicture("lost"),
+    );
+  }, []);
+  return picture;
+}
+
+/** @param {{canvas: MaskCanvas, reference: Reference}} props */
+function Editor({ canvas, reference }) {
+  const zoom = useZoom(true);
+  const picture = usePicture(canvas, reference);
+  const [isSaving, setSaving] = useState(false);
+  const [blankEdits, setBlankEdits] = useState(/** @type {unknown} */ (null));
   const save = async () => {
-    if (canvas.isBlank()) return showToast(t("playground.mask.blank"), "bad");
-    setState("saving");
+    if (canvas.isBlank()) return setBlankEdits(canvas.edits.value);
+    setSaving(true);
     await saveMask(canvas, reference.key);
-    setState("ready");
+    setSaving(false);
   };
-  useUndoKey(() => canvas.undo());
-  const ready = state === "ready";
+  useEditKeys(canvas);
+  useZoomKeys(zoom, {
+    "[": () => canvas.setWidth(canvas.widthPercent.value - 1),
+    "]": () => canvas.setWidth(canvas.widthPercent.value + 1),
+  });
+  // Told until something is painted.
+  const isBlank = blankEdits === canvas.edits.value;
+  const ready = typeof picture === "object";
   return html`
-    <p class="small soft" id="pg-mask-about">${t("playground.mask.about")}</p>
-    <${Tools} canvas=${canvas} ready=${ready} />
-    <${Sheet} canvas=${canvas} reference=${reference} ready=${ready} setState=${setState} />
-    ${state === "lost" && html`<p class="error-text small" role="alert">${t("playground.mask.lost")}</p>`}
+    <${MaskTools} canvas=${canvas} zoom=${zoom} ready=${ready} />
+    ${ready ? html`<${MaskSheet} ...${{ canvas, picture, zoom }} />` : html`<${Absent} isLost=${picture === "lost"} />`}
     <footer>
-      <button type="button" class="button bare" onClick=${close}>${t("app.cancel")}</button>
-      <button type="button" class="button main" disabled=${!ready} data-mask-save onClick=${save}>
+      <p class="small soft">
+        ${t("playground.mask.about")} <span id="pg-mask-keys">${t("playground.mask.keys")}</span>
+      </p>
+      <p class="small error-text" role="alert">${isBlank && t("playground.mask.blank")}</p>
+      <button type="button" class="button" data-close>${t("app.cancel")}</button>
+      <button type="button" class="button main" disabled=${!ready || isSaving} data-mask-save onClick=${save}>
         ${t("playground.mask.save")}
       </button>
     </footer>
   `;
 }
 
-/** @param {{canvas: MaskCanvas, ready: boolean}} props */
-function Tools({ canvas, ready }) {
-  const tool = (/** @type {"brush" | "eraser"} */ name) => html`
-    <button
-      type="button"
-      class="button tight"
-      aria-pressed=${canvas.tool === name}
-      onClick=${() => canvas.choose(name)}
-    >${t(`playground.mask.${name}`)}</button>
-  `;
-  const setWidth = withValue((value) => {
-    canvas.widthPercent = Number(value);
-  });
-  return html`
-    <div class="row mask-tools">
-      ${tool("brush")}${tool("eraser")}
-      <label class="row small">
-        ${t("playground.mask.width")}${" "}
-        <input type="range" min="1" max="30" value=${canvas.widthPercent} onInput=${setWidth} />
-      </label>
-      <button type="button" class="button tight" disabled=${!ready} onClick=${() => canvas.invert()}>
-        ${t("playground.mask.invert")}
-      </button>
-      <button type="button" class="button tight" disabled=${!canvas.edits.length} onClick=${() => canvas.undo()}>
-        ${t("playground.mask.undo")}
-      </button>
-    </div>
-  `;
-}
-
-/** A pointer handler that is given the place in fractions. @param {(x: number, y: number) => void} act */
-const withPlace = (act) => (/** @type {any} */ event) => {
-  const box = event.currentTarget.getBoundingClientRect();
-  act((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
-};
-
-/** @typedef {(state: "ready" | "lost") => void} SetState */
-
-/**
- * The reference with the mask over it.
- * @param {{canvas: MaskCanvas, reference: Reference, ready: boolean, setState: SetState}} props
- */
-function Sheet({ canvas, reference, ready, setState }) {
-  const sheet = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const onLoad = (/** @type {any} */ event) => {
-    if (sheet.current) canvas.attach(sheet.current, event.target.naturalWidth, event.target.naturalHeight);
-    setState("ready");
-  };
-  const begin = withPlace((x, y) => canvas.beginStroke(x, y));
-  const onPointerDown = (/** @type {any} */ event) => {
-    event.currentTarget.setPointerCapture(event.pointerId);
-    begin(event);
-  };
-  const end = () => canvas.endStroke();
-  return html`
-    <div class="mask-sheet">
-      <img
-        src=${localPath(reference.url)}
-        alt=${reference.name}
-        onLoad=${onLoad}
-        onError=${() => setState("lost")}
-        draggable=${false}
-      />
-      <canvas
-        ref=${sheet}
-        aria-label=${t("playground.mask.title")}
-        onPointerDown=${onPointerDown}
-        onPointerMove=${withPlace((x, y) => canvas.extendStroke(x, y))}
-        onPointerUp=${end}
-        onPointerCancel=${end}
-      ></canvas>
-      ${ready && html`<${KeyboardBrush} canvas=${canvas} />`}
-    </div>
-  `;
-}
-
-/** The brush for those who use keys; a step is half its width. @param {{canvas: MaskCanvas}} props */
-function KeyboardBrush({ canvas }) {
-  const [[x, y], setPlace] = useState(/** @type {number[]} */ ([0.5, 0.5]));
-  const move = (/** @type {[number, number]} */ [dx, dy]) => {
-    const stepSize = canvas.widthPercent / 200;
-    const clamp = (/** @type {number} */ value) => Math.min(1, Math.max(0, value));
-    setPlace(([oldX, oldY]) => [clamp(oldX + dx * stepSize), clamp(oldY + dy * stepSize)]);
-  };
-  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-    if (ARROWS[event.key]) move(ARROWS[event.key]);
-    else if (event.key === " " || event.key === "Enter") {
-      canvas.beginStroke(x, y);
-      canvas.endStroke();
-    } else return;
-    event.preventDefault();
-  };
-  return html`
-    <button
-      type="button"
-      class="mask-cursor"
-      aria-label=${t("playground.mask.brush")}
-      aria-describedby="pg-mask-about"
-      style=${{ left: `${x * 100}%`, top: `${y * 100}%` }}
-      onKeyDown=${onKeyDown}
-    ></button>
-  `;
-}
+/** @param {{isLost: boolean}} props */
+const Absent = ({ isLost }) => html`
+  <div class="mask-stage">
+    ${
+      isLost
+        ? html`<p class="viewer-lost error-text small" role="alert">${t("playground.mask.lost")}</p>`
+        : html`<span class="skeleton"></span>`
+    }
+  </div>
+`;

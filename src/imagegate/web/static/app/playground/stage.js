@@ -1,26 +1,45 @@
-// The right side: a row of tabs, and the gallery or the code below it.
+// The right side: a row of tabs, and the gallery, a matrix or the code below it.
 import { html } from "html";
+import { useEffect } from "preact/hooks";
 import { t } from "../i18n.js";
 import { CodePanel } from "./code_panel.js";
 import { Drawer } from "./drawer.js";
 import { Gallery } from "./gallery.js";
+import { openedItem } from "./items.js";
+import { isWide } from "./layout.js";
+import { MatrixPanel } from "./matrix.js";
+import { starting } from "./matrix_runs.js";
 import { NotifyButton } from "./notify.js";
+import { startedCount } from "./runs.js";
+import { SelectionBar } from "./selection.js";
 import { Tally } from "./tally.js";
 import { showView, view } from "./views.js";
 
 /** @typedef {import("./views.js").View} View */
 
-const VIEWS = /** @type {View[]} */ (["gallery", "code"]);
+const VIEWS = /** @type {View[]} */ (["gallery", "matrix", "code"]);
 
 /** @param {KeyboardEvent} event */
 function stepTab({ key, currentTarget }) {
-  if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-  const next = view.value === "gallery" ? "code" : "gallery";
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (!step) return;
+  const next = VIEWS[(VIEWS.indexOf(view.value) + step + VIEWS.length) % VIEWS.length];
   showView(next);
   /** @type {HTMLElement} */ (currentTarget).querySelector(/** @type {any} */ (`#pg-tab-${next}`))?.focus();
 }
 
+const CONTENT = {
+  gallery: () => html`<${Gallery} /><${Drawer} />`,
+  matrix: () => html`<${MatrixPanel} /><${Drawer} />`,
+  code: () => html`<${CodePanel} />`,
+};
+
 export function Stage() {
+  const started = startedCount.value;
+  // What the form starts is shown; a matrix shows its own.
+  useEffect(() => {
+    if (started && !starting.value) showView("gallery");
+  }, [started]);
   const tab = (/** @type {View} */ name) => html`
     <button
       key=${name}
@@ -35,7 +54,6 @@ export function Stage() {
       onClick=${() => showView(name)}
     >${t(`playground.views.${name}`)}</button>
   `;
-  const content = view.value === "code" ? html`<${CodePanel} />` : html`<${Gallery} /><${Drawer} />`;
   return html`
     <section class="stage" aria-label=${t("playground.views.title")}>
       <header class="stage-top">
@@ -44,7 +62,10 @@ export function Stage() {
         </div>
         <div class="row stage-state"><${Tally} /><${NotifyButton} /></div>
       </header>
-      <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>${content}</div>
+      <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>
+        ${CONTENT[view.value]()}
+      </div>
+      ${!(openedItem.value && !isWide.value) && html`<${SelectionBar} />`}
     </section>
   `;
 }

@@ -1,7 +1,7 @@
-// What the stage shows: the gallery, or the form's request as code.
+// What the stage shows: the gallery, a matrix, or the form's request as code.
 import { signal } from "@preact/signals";
 
-/** @typedef {"gallery" | "code"} View */
+/** @typedef {"gallery" | "matrix" | "code"} View */
 
 export const view = signal(/** @type {View} */ ("gallery"));
 

@@ -5,12 +5,22 @@ import { get } from "../api.js";
 /**
  * @typedef {import("../api.js").ApiError} ApiError
  * @typedef {{q: string, status: string, model: string, starred: string, references: string, tag: string, from: string,
- *   to: string}} Filters   "" is no filter; `starred` and `references` are "true"; `from` and `to` are days of this
- *   place, both included: "2026-11-30"
+ *   to: string, account: string}} Filters   "" is no filter; `starred` and `references` are "true"; `from` and `to` are
+ *   days of this place, both included: "2026-11-30"; `account` is for operators alone
  */
 
 /** @type {Filters} */
-export const NO_FILTERS = { q: "", status: "", model: "", starred: "", references: "", tag: "", from: "", to: "" };
+export const NO_FILTERS = {
+  q: "",
+  status: "",
+  model: "",
+  starred: "",
+  references: "",
+  tag: "",
+  from: "",
+  to: "",
+  account: "",
+};
 
 const TYPING_MS = 250;
 
