@@ -1,6 +1,7 @@
 // The price before the click: quoted on every change, the last answer wins.
 import { effect, signal } from "@preact/signals";
 import { html } from "html";
+import { reachable } from "../connection.js";
 import { formatNumber, t } from "../i18n.js";
 import { formatCredits, formatUsd, roundDecimal, subtractDecimals } from "../money.js";
 import { account, balance } from "../store.js";
@@ -28,6 +29,7 @@ export function watchPrice() {
     lastPrompt = body.prompt;
     balance.value;
     retries.value;
+    reachable.value;
     if (account.value === undefined || !isModelSettled.value) return undefined;
     if (faults.value.length) return showNoPrice();
     return askForPrice(body, typing ? TYPING_MS : 0);
@@ -73,7 +75,7 @@ const billedItems = () =>
 export function Price() {
   const { expected, maximum } = quote.value ?? {};
   return html`
-    <dl class="price" role="group" aria-label=${t("playground.price.title")} aria-busy=${quoting.value} data-price>
+    <dl class="price" aria-busy=${quoting.value} data-price>
       <${Figure} name="expected" money=${expected} strong />
       <${Figure} name="maximum" money=${maximum} />
     </dl>

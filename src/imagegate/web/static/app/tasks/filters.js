@@ -62,7 +62,7 @@ function SearchField({ value, onChange }) {
       placeholder=${label}
       value=${value}
       data-search
-      onInput=${withValue((text) => onChange(text.trim()))}
+      onInput=${withValue(onChange)}
     />
   `;
 }
