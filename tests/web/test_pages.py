@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 import imagegate.web
 from imagegate.domain.money import format_for_people
@@ -23,6 +23,7 @@ from tests.web.browser import accessibility_violations, open_page
 STATIC = Path(imagegate.web.__file__).parent / "static"
 PAGES = ("/", "/models/gpt-image-2-beta", "/dashboard", "/status")
 MAX_TRANSFER_BYTES = 300_000
+PAPER = "getComputedStyle(document.body).backgroundColor"
 
 
 def names(tree: Any, at: str = "") -> set[str]:
@@ -157,8 +158,8 @@ def test_a_page_opens_at_once_on_the_demo_account_and_nothing_complains(
         page.goto(gateway.url + path)
         page.wait_for_selector("[data-balance]")
         assert page.inner_text("[data-balance]").endswith("credits")
-        assert page.evaluate("localStorage.length + sessionStorage.length") == 0
-        assert gateway.key not in page.content()
+        stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+        assert gateway.key not in page.content() + stored
         assert complaints == []
 
 
@@ -209,16 +210,15 @@ def test_a_theme_is_chosen_and_kept_without_a_flash(gateway: Gateway, browser: B
     with open_page(browser, gateway, color_scheme="light") as (page, _complaints):
         page.goto(gateway.url)
         page.wait_for_selector("[data-balance]")
-        paper = "getComputedStyle(document.body).backgroundColor"
-        light = page.evaluate(paper)
+        light = page.evaluate(PAPER)
         page.click("#theme [data-choice=dark]")
-        assert page.evaluate(paper) != light
+        assert page.evaluate(PAPER) != light
         page.reload()
         assert 'data-theme="dark"' in page.content()
         assert page.get_attribute("#theme [data-choice=dark]", "aria-pressed") == "true"
         page.wait_for_selector("[data-balance]")
         page.click('#theme [data-choice=""]')
-        assert page.evaluate(paper) == light
+        assert page.evaluate(PAPER) == light
 
 
 def test_endpoints_and_languages_are_picked_with_the_keyboard(gateway: Gateway, browser: Browser) -> None:
@@ -230,3 +230,51 @@ def test_endpoints_and_languages_are_picked_with_the_keyboard(gateway: Gateway, 
         page.keyboard.press("ArrowRight")
         assert page.locator("#api-create_quote-Python").is_visible()
         assert not page.locator("#api-create_quote-cURL").is_visible()
+
+
+def test_l35_reference_status_and_404_are_of_the_site_and_models_leave_at_their_end(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Dark chosen on a light system, in Korean."""
+    korean: dict[str, Any] = {"locale": "ko-KR", "color_scheme": "light", "viewport": {"width": 390, "height": 844}}
+    with Gateway(tmp_path) as gateway, open_page(browser, gateway, **korean) as (page, _complaints):
+        with gateway.client() as http:
+            body = {"prompt": "logo", "size": "1:3", "quality": "low"}
+            http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=30"}).raise_for_status()
+            offered = [one["id"] for one in http.get("/v1/models").json()["data"]]
+        page.goto(f"{gateway.url}/models/gpt-image-1")
+        expect(page.locator("h1")).to_have_text("페이지를 찾을 수 없습니다")
+        page.click(".site-button")
+        page.click("#theme [data-choice=dark]")
+        page.keyboard.press("Escape")
+        dark = page.evaluate(PAPER)
+        titles = {
+            "/reference/types": "타입",
+            "/status": "확인된 문제가 없습니다",
+            "/nothing": "페이지를 찾을 수 없습니다",
+        }
+        for path, title in titles.items():
+            page.goto(gateway.url + path)
+            expect(page.locator("h1")).to_have_text(title)
+            page.wait_for_selector("[data-balance]")
+            assert page.evaluate(PAPER) == dark, path
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            assert accessibility_violations(page) == [], path
+            assert page.locator(".brand").get_attribute("href") == "/"
+        page.goto(f"{gateway.url}/status")
+        expect(page.locator("[data-called='1']")).to_contain_text(f"모델 {len(offered)}개 중 1개")
+        linked = page.locator("tbody a").evaluate_all("all => all.map((one) => one.pathname.split('/').pop())")
+        assert linked == offered
+        assert "gpt-image-1" not in offered
+        page.goto(gateway.url)
+        assert page.locator("a[href='/models/gpt-image-1']").count() == 0
+
+
+def test_a_link_to_a_page_has_a_preview(gateway: Gateway) -> None:
+    page = httpx.get(f"{gateway.url}/?lang=ko", timeout=60).text
+    preview = dict(re.findall(r'<meta property="og:([a-z_]+)" content="([^"]*)"', page))
+    title = re.search("<title>([^<]+)</title>", page)
+    assert title
+    assert (preview["title"], preview["locale"], preview["url"]) == (title[1], "ko_KR", f"{gateway.url}/")
+    picture = httpx.get(preview["image"], timeout=60)
+    assert (picture.headers["content-type"], picture.content[16:24].hex()) == ("image/png", "000004b000000276")

@@ -21,7 +21,7 @@ from imagegate.security.api_keys import generate_key
 from tests.api.helpers import CREATE, SMALL_IMAGE
 from tests.support.gateway import Gateway
 from tests.web.browser import open_page
-from tests.web.playground import run_prompt
+from tests.web.playground import fill_form, quoted_credits, run_prompt
 
 PUBLIC = "https://images.example.com"
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -410,3 +410,39 @@ def test_signing_in_and_out_in_a_browser(gateway: Gateway, browser: Browser) -> 
         page.click("#account .menu > div button")
         page.locator("#account > button").wait_for()
         assert [text for text in complaints if "401" not in text] == []
+
+
+def test_signing_in_and_out_reaches_the_other_tabs(gateway: Gateway, browser: Browser) -> None:
+    with open_page(browser, gateway) as (page, _):
+        page.goto(f"{gateway.url}/status")
+        other = page.context.new_page()
+        other.goto(gateway.url)
+        for tab in (page, other):
+            tab.locator("#account .menu").wait_for()
+        page.click("#account .menu > button")
+        page.get_by_role("button", name="Sign out", exact=True).click()
+        other.locator("#account > button").wait_for()
+        other.goto(gateway.page_link)
+        page.locator("#account .menu").wait_for()
+
+
+def test_a_run_is_never_at_the_expense_of_an_account_that_the_page_does_not_show(
+    gateway: Gateway, browser: Browser
+) -> None:
+    second = gateway.new_key("second of two", "42")
+    with open_page(browser, gateway) as (page, _):
+        page.goto(gateway.url)
+        fill_form(page, "a logo for the first", quality="low", ratio="1:1")
+        quoted_credits(page)
+        # Another browser window would do so, and nobody told this one, whose token ends meanwhile.
+        reply = page.context.request.post(
+            f"{gateway.url}/web/session", data={"key": second}, headers={"Sec-Fetch-Site": "same-origin"}
+        )
+        assert reply.ok
+        page.evaluate("{ const now = Date.now; Date.now = () => now() + 660_000; }")
+        page.click("[data-run]")
+        page.locator(".toast", has_text="second of two").wait_for()
+        page.locator("[data-balance]", has_text="42 credits").wait_for()
+        assert page.input_value("#pg-prompt") == "a logo for the first"
+    with gateway.client(second) as http:
+        assert http.get("/v1/tasks").json()["data"] == []

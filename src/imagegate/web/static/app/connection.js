@@ -9,6 +9,15 @@ const MAX_WAIT_MS = 15_000;
 /** Whoever shows what failed meanwhile loads it again when this becomes true. */
 export const reachable = signal(true);
 
+/** Call `act` each time that the gateway is back, to load again what failed meanwhile. @param {() => void} act */
+export function onBack(act) {
+  let wasReachable = true;
+  return reachable.subscribe((isReachable) => {
+    if (isReachable && !wasReachable) act();
+    wasReachable = isReachable;
+  });
+}
+
 /** The first look after a call was lost, which all callers share. @type {Promise<boolean> | null} */
 let firstLook = null;
 

@@ -1,7 +1,7 @@
 // Runs on every page: theme, tabs, times, account.
 import { mountAccount } from "./account.js";
 import { isLink, onLinkRefused } from "./api.js";
-import { reachable } from "./connection.js";
+import { onBack } from "./connection.js";
 import { formatTime, t } from "./i18n.js";
 import { chooseTheme, refreshAccount, showToast } from "./store.js";
 import { enhancePage } from "./tabs.js";
@@ -24,11 +24,7 @@ const container = document.getElementById("account");
 if (container) mountAccount(container);
 onLinkRefused(() => showToast(t("app.account.old_link"), "bad"));
 addEventListener("hashchange", () => isLink() && refreshAccount());
-let wasReachable = true;
-reachable.subscribe((isReachable) => {
-  if (isReachable && !wasReachable) refreshAccount();
-  wasReachable = isReachable;
-});
+onBack(refreshAccount);
 
 const menu = document.getElementById("site");
 menu?.addEventListener("click", (event) => {

@@ -1,6 +1,8 @@
 // State that the whole page shares, as signals.
 import { signal } from "@preact/signals";
 import { get, loadAccount, onAccount } from "./api.js";
+import { t } from "./i18n.js";
+import { showToast } from "./toast.js";
 
 export { showToast } from "./toast.js";
 
@@ -25,7 +27,9 @@ onAccount((found) => {
   if (known && found && JSON.stringify(known) === JSON.stringify(found)) return;
   balance.value = null;
   account.value = found;
-  if (found) refreshBalance();
+  if (!found) return;
+  if (known) showToast(t("app.account.changed", { name: found.name }));
+  refreshBalance();
 });
 
 /** Look who is signed in, and at the balance. */
