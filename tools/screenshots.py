@@ -28,7 +28,7 @@ THEMES, LANGUAGES = ("light", "dark"), ("en", "ko")
 SCOPES = ("images:write", "tasks:read", "files:write", "billing:read", "admin")
 PUBLIC = {"home": "/", "fixed": "/models/gpt-image-2-beta", "status": "/status", "missing": "/nothing"}
 CUSTOMER = ("overview", "tasks", "usage", "usage?by=model", "credits", "keys", "webhooks")
-OPERATOR = ("accounts", "routes", "overruns", "audit")
+OPERATOR = ("gateway", "work", "accounts", "routes", "overruns", "audit")
 _SESSIONS: dict[str, Any] = {}
 WORK: tuple[tuple[str, dict[str, Any]], ...] = (
     ("A lighthouse on a basalt cliff, storm light, long exposure", {"size": "3:2", "quality": "high"}),
@@ -154,8 +154,8 @@ def capture_operator_pages(camera: Camera, data: Path) -> None:
         with RoutedGateway(data, *rows, route_config("azure-eu", "0.02"), route_config("reseller", "0.004")) as gateway:
             task = create_tasks(gateway)[-1]
             key = gateway.new_key("operator", "50", *(word for one in SCOPES for word in ("--scope", one)))
-            for view in (*OPERATOR, f"costs/{task}"):
-                camera.take(gateway, f"/dashboard#/{view}", f"op-{view.partition('/')[0]}", key=key)
+            for view in (*OPERATOR, f"work/{task}"):
+                camera.take(gateway, f"/dashboard#/{view}", "op-task" if "/" in view else f"op-{view}", key=key)
 
 
 def create_tasks(gateway: Gateway) -> list[str]:

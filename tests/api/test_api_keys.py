@@ -80,3 +80,19 @@ def test_s10_1_failed_logins_are_429_and_good_keys_still_work(tmp_path: Path) ->
             parse_response(client.post(CREATE, json=SMALL_IMAGE))
         braked = next(answer for answer in answers if answer.status_code == 429)
         assert int(braked.headers["retry-after"]) <= 60
+
+
+def test_s10_1_visitors_are_limited_by_address_and_keys_are_not(tmp_path: Path) -> None:
+    with Gateway(tmp_path, "--no-workers", env={"IMAGEGATE_VISITOR_REQUESTS_PER_MINUTE": "3"}) as gateway:
+        answers = [httpx.get(f"{gateway.url}/v1/models", timeout=60) for _ in range(4)]
+        assert [one.status_code for one in answers] == [200, 200, 200, 429]
+        assert parse_error(answers[3], 429, "rate_limit_exceeded")["reason"] == "visitors"
+        refused = httpx.post(f"{gateway.url}/v1/images/quotes", json={"prompt": "logo"}, timeout=60)
+        assert parse_error(refused, 429, "rate_limit_exceeded")["reason"] == "visitors"
+        assert httpx.get(f"{gateway.url}/v1/pricing", timeout=60).status_code == 200
+        with gateway.client() as client:
+            assert [client.get("/v1/models").status_code for _ in range(5)] == [200] * 5
+        gateway.stop()
+        gateway.env["IMAGEGATE_VISITOR_REQUESTS_PER_MINUTE"] = "0"
+        gateway.start()
+        parse_error(httpx.get(f"{gateway.url}/v1/models", timeout=60), 401, "unauthorized")

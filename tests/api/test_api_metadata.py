@@ -28,7 +28,7 @@ def row_of(client: httpx.Client, task_id: str) -> dict[str, Any]:
     return next(row for row in rows if row["id"] == task_id)
 
 
-def test_s5_7_metadata_is_last_wherever_the_task_is_shown(client: httpx.Client) -> None:
+def test_s5_7_shown_last_wherever_the_task_is(client: httpx.Client) -> None:
     task = create(client, metadata=NOTES)
     plain = create(client)
     assert list(task)[-1] == "metadata"
@@ -77,7 +77,7 @@ def test_s5_7_bounds_at_create_and_patch(client: httpx.Client, metadata: dict[st
     assert parse_response(client.get(f"/v1/tasks/{task['id']}"))["metadata"] == {"kept": "1"}
 
 
-def test_s5_7_what_is_no_text_is_refused_and_the_bounds_are_of_the_whole(client: httpx.Client) -> None:
+def test_s5_7_bounds_are_of_the_whole_and_values_are_texts(client: httpx.Client) -> None:
     parse_error(client.post(CREATE, json={**SMALL_IMAGE, "metadata": {"k": 1}}), 400, "invalid_request", "metadata")
     full = {f"k{number}": "1" for number in range(16)}
     task = create(client, metadata=full)
@@ -86,7 +86,7 @@ def test_s5_7_what_is_no_text_is_refused_and_the_bounds_are_of_the_whole(client:
     parse_error(client.patch(f"/v1/tasks/{task['id']}", json={}), 400, "invalid_request", "metadata")
 
 
-def test_s5_7_metadata_belongs_to_the_account(gateway: Gateway, client: httpx.Client) -> None:
+def test_s5_7_account_alone_sees_and_changes_it(gateway: Gateway, client: httpx.Client) -> None:
     task = create(client, metadata=NOTES)
     with gateway.client(gateway.new_key("other", "1")) as other:
         parse_error(change(other, task["id"], {"order": "2"}), 404, "task_not_found")
@@ -95,7 +95,7 @@ def test_s5_7_metadata_belongs_to_the_account(gateway: Gateway, client: httpx.Cl
     parse_error(change(client, "nonsense", {"order": "2"}), 400, "invalid_task_id", "task_id")
 
 
-def test_s5_7_metadata_counts_in_the_same_body(client: httpx.Client) -> None:
+def test_s5_7_same_body_has_the_same_metadata(client: httpx.Client) -> None:
     headers = {"Idempotency-Key": "metadata-counts"}
     body = {**SMALL_IMAGE, "metadata": {"a": "1", "b": "2"}}
     first = parse_response(client.post(CREATE, json=body, headers=headers))
@@ -106,7 +106,7 @@ def test_s5_7_metadata_counts_in_the_same_body(client: httpx.Client) -> None:
     parse_error(other, 409, "idempotency_conflict", "Idempotency-Key")
 
 
-def test_s5_7_a_change_makes_no_event_and_no_webhook(tmp_path: Any) -> None:
+def test_s5_7_no_event_and_no_webhook_by_a_change(tmp_path: Any) -> None:
     with Gateway(tmp_path) as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json={**SMALL_IMAGE, "metadata": NOTES}, headers=WAIT))
         before = client.get(f"/v1/tasks/{task['id']}/events").text

@@ -47,6 +47,9 @@ def test_generate_json_is_the_task_and_its_files(gateway: Gateway, tmp_path: Pat
     assert json.loads(gateway.run("tasks", task["id"]).stdout) == shown
     page = run_json(gateway, "tasks", "--status", "completed")
     assert page["data"][0]["id"] == task["id"]
+    found = run_json(gateway, "tasks", "--search", "LOGOS pair")["data"]
+    assert [row["id"] for row in found] == [task["id"]]
+    assert run_json(gateway, "tasks", "--starred")["data"] == []
     listed = gateway.run("tasks").stdout
     assert task["id"] in listed
     assert "in all, page 1" in listed

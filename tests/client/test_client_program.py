@@ -26,6 +26,7 @@ from imagegate_client import (
     AuthenticationError,
     Client,
     ConfigurationError,
+    ConflictError,
     ContentPolicyError,
     ImageOptions,
     ImageSource,
@@ -192,6 +193,24 @@ def test_lists_go_page_by_page(client: Client) -> None:
     assert (len(rest.data), rest.has_more) == (1, False)
     found = [task.id for task in client.tasks.iterate(q="particular hare")]
     assert found == [task.id for task in (*page.data, *rest.data)]
+
+
+def test_what_is_noted_on_a_task_finds_it_again_until_it_is_deleted(client: Client) -> None:
+    task = client.images.create("a logo of a noted hare", size=SIZE, quality="low", metadata={"order": "17"})
+    assert task.metadata == {"order": "17"}
+    changed = client.tasks.update(task.id, metadata={"order": None, "starred": "true", "tags": "logo,hare"})
+    assert changed.metadata == {"starred": "true", "tags": "logo,hare"}
+    plain = client.images.create("a logo of a noted hare", size=SIZE, quality="low")
+    for filters in ({"starred": True}, {"tag": "hare"}, {"metadata": ("tags", "logo,hare")}):
+        assert [one.id for one in client.tasks.iterate(q="hare noted", **filters)] == [task.id]
+    (unstarred,) = client.tasks.list(q="noted hare", starred=False, references=False, created_after=task.created).data
+    assert (unstarred.id, unstarred.prompt, unstarred.n) == (plain.id, "a logo of a noted hare", 1)
+    with pytest.raises(ConflictError):
+        client.tasks.delete(client.images.create("a mountain in fog", size="2048x2048").id)
+    client.tasks.wait(task.id)
+    client.tasks.delete(task.id)
+    with pytest.raises(NotFoundError):
+        client.tasks.delete(task.id)
 
 
 def test_a_task_in_detail(client: Client, fox: Path) -> None:

@@ -84,15 +84,18 @@ def test_s1_1_key_is_asked_for(idle: Gateway, waiting: httpx.Client, method: str
     assert with_key.status_code not in (401, 405)
 
 
-def test_s1_1_key_is_not_asked_for_by_quotes_and_models(idle: Gateway, waiting: httpx.Client) -> None:
+def test_s9_models_need_no_key_but_a_good_one_where_it_is_sent(idle: Gateway, waiting: httpx.Client) -> None:
+    for path in ("/v1/models", "/v1/models/gpt-image-2"):
+        assert parse_response(httpx.get(idle.url + path, timeout=60)) == parse_response(waiting.get(path))
+        wrong = {"Authorization": "Bearer wrong"}
+        parse_error(httpx.get(idle.url + path, headers=wrong, timeout=60), 401, "unauthorized")
+
+
+def test_s4_no_key_but_public_prices(idle: Gateway, waiting: httpx.Client) -> None:
     body = {"prompt": "logo", "size": "1:1"}
     quoted = parse_response(waiting.post(QUOTE, json=body))
     assert quoted.pop("affordable") is True
     assert parse_response(httpx.post(idle.url + QUOTE, json=body, timeout=60)) == quoted
-    for path in ("/v1/models", "/v1/models/gpt-image-2"):
-        assert parse_response(httpx.get(idle.url + path, timeout=60)) == parse_response(waiting.get(path))
-    wrong = {"Authorization": "Bearer wrong"}
-    assert httpx.get(f"{idle.url}/v1/models", headers=wrong, timeout=60).status_code == 401
     for field in ({"image_urls": ["https://a.example/a.png"]}, {"mask_url": "https://a.example/a.png"}):
         parse_error(httpx.post(idle.url + QUOTE, json={**body, **field}, timeout=60), 401, "unauthorized")
 

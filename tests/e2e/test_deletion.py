@@ -30,9 +30,9 @@ def stored(gateway: Gateway) -> list[str]:
     return [str(path) for path in Path(gateway.data, "blobs", "t").rglob("*") if path.is_file()]
 
 
-def test_s5_8_deleted_at_once_and_for_good(tmp_path: Path) -> None:
+def test_s5_8_gone_at_once_and_for_good(tmp_path: Path) -> None:
     with Gateway(tmp_path, env=THUMBNAILS) as gateway, gateway.client() as client:
-        task = parse_response(client.post(CREATE, json=BODY, headers={**WAIT, **KEY}))
+        task = parse_response(client.post(CREATE, json=BODY, headers=WAIT))
         all_links = links(client, task)
         assert len(stored(gateway)) == 4
         before = parse_response(client.get("/v1/ledger")), parse_response(client.get("/v1/credits"))
@@ -58,15 +58,23 @@ def test_s5_8_deleted_at_once_and_for_good(tmp_path: Path) -> None:
             (row,) = parse_response(admin.get("/v1/admin/audit?action=task.delete"))["data"]
             assert (row["target"], row["via"], row["before"], row["after"]) == (task["id"], "api", None, None)
             assert parse_response(admin.get("/v1/admin/tasks"))["data"] == []
-        # the key is free: the same request is a new purchase
-        again = client.post(CREATE, json=BODY, headers={**WAIT, **KEY})
-        assert "Idempotency-Replayed" not in again.headers
-        assert parse_response(again)["id"] != task["id"]
         gateway.check()
         gateway.run("check", "--deep")
 
 
-def test_s5_8_not_before_it_has_ended(tmp_path: Path) -> None:
+def test_s5_8_key_is_free_and_the_same_create_buys_anew(tmp_path: Path) -> None:
+    with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
+        task = parse_response(client.post(CREATE, json=BODY, headers=KEY))
+        parse_response(client.post(f"/v1/tasks/{task['id']}/cancel"))
+        assert parse_response(client.post(CREATE, json=BODY, headers=KEY))["id"] == task["id"]
+        parse_response(client.delete(f"/v1/tasks/{task['id']}"))
+        again = client.post(CREATE, json=BODY, headers=KEY)
+        assert "Idempotency-Replayed" not in again.headers
+        assert parse_response(again)["id"] != task["id"]
+        gateway.check()
+
+
+def test_s10_1_task_not_deletable_before_it_has_ended(tmp_path: Path) -> None:
     with Gateway(tmp_path, "--no-workers") as gateway, gateway.client() as client:
         task = parse_response(client.post(CREATE, json=BODY))
         path = f"/v1/tasks/{task['id']}"

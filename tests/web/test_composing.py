@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -217,7 +216,7 @@ def test_l06_keys_run_focus_close_and_show_themselves(page: Page) -> None:
     completed_card(page, "a logo / with ?")
     page.locator("[data-code]").first.focus()
     page.keyboard.press("?")
-    expect(page.locator("dialog[open] .keys")).to_be_visible()
+    expect(page.locator("dialog.shortcuts kbd").first).to_be_visible()
     page.keyboard.press("Control+Enter")
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)

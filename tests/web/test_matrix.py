@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -41,6 +42,8 @@ def test_l31_one_prompt_over_several_settings_with_the_total_first(page: Page, g
     page.locator("[data-confirm]").dblclick()
 
     expect(page.locator(".matrix [data-tile][data-state=completed]")).to_have_count(3, timeout=TIMEOUT_MS)
+    state = page.locator("[data-matrix-state]")
+    expect(state).to_have_text(re.compile(r"3 of 3 done · \$0\.0"))
     tasks = _tasks(gateway, PROMPT)
     assert len({task["metadata"]["matrix"] for task in tasks}) == 1
     made = [(task["model"], task["size"]) for task in reversed(tasks)]
@@ -53,9 +56,12 @@ def test_l31_one_prompt_over_several_settings_with_the_total_first(page: Page, g
     page.reload()
     page.click("[data-as-matrix]")
     expect(page.locator(".matrix [data-tile][data-state=completed]")).to_have_count(3)
-    # The drawer tells the rest of each.
-    page.locator(".matrix [data-tile] [data-show]").first.click()
-    expect(page.locator("[data-task]")).to_contain_text(PROMPT)
+    # Each of its tasks leads back to it.
+    page.click("[data-matrix-new]")
+    page.click("[data-as-gallery]")
+    page.locator("[data-tile] [data-show]").first.press("Enter")
+    page.click("[data-open-matrix]")
+    expect(page.locator(".matrix [data-tile][data-state=completed]")).to_have_count(3)
 
 
 def test_l31_a_matrix_is_bought_once_and_has_twelve_cells_at_most(page: Page, gateway: Gateway) -> None:

@@ -113,7 +113,7 @@ def test_l36_the_operator_sees_margin_and_finds_every_account_and_task_without_t
         )
 
         page.get_by_role("link", name="All tasks").click()
-        page.get_by_label("Search prompts").fill("operator HERON")
+        page.get_by_label("Search prompts").press_sequentially("operator HERON")
         row = page.locator(f"[data-row='{task['id']}']")
         expect(page.locator("tbody tr")).to_have_count(1)
         row.get_by_role("link", name="a heron").click()
@@ -130,7 +130,7 @@ def test_l36_the_operator_sees_margin_and_finds_every_account_and_task_without_t
         expect(row).to_be_visible()
 
         page.get_by_role("link", name="Accounts", exact=True).click()
-        page.get_by_label("Search by name").fill("CUST")
+        page.get_by_label("Search by name").press_sequentially("CUST")
         expect(page.locator("tbody tr")).to_have_count(1)
         page.get_by_role("link", name="customer").click()
         page.get_by_role("button", name="Close account").click()

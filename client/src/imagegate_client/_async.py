@@ -208,6 +208,17 @@ class AsyncTasks:
         """Change what is noted on a task: keys are set, or removed with None; others stay."""
         return await self._requests.patch(Task, f"/v1/tasks/{task_id}", json={"metadata": dict(metadata)})
 
+    async def delete(self, task_id: str) -> None:
+        """Delete a task that has ended, with its images, prompt and metadata: at once and for good.
+
+        Its charge stays. ConflictError while it has not ended, NotFoundError where it is gone.
+        """
+        try:
+            await self._requests.send("DELETE", f"/v1/tasks/{task_id}")
+        except NotFoundError as error:
+            if not error.outcome_unknown:  # else an earlier try did it, and its answer was lost
+                raise
+
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task: free as long as no upstream works on it, else it may still complete and be charged."""
         return await self._requests.post(Task, f"/v1/tasks/{task_id}/cancel")

@@ -38,6 +38,7 @@ _OPTIONS = {
     "background": "--background",
     "status": "--status",
     "page": "--page",
+    "q": "--search",
 }
 
 

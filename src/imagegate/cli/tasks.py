@@ -16,13 +16,18 @@ from imagegate.domain.money import format_for_people
 @click.command(epilog="One task:  imagegate tasks task-unified-1795368471-lnm8po0d")
 @task_id_argument(required=False)
 @click.option("--status", help="Only those: pending, processing, completed, failed or cancelled.")
+@click.option("--search", "q", metavar="WORDS", help="Only those whose prompt has all these words.")
+@click.option("--starred", is_flag=True, help="Only those that are starred.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of 20 tasks each.")
 @gateway_options
-def tasks(gateway: GatewayOptions, task_id: str | None, status: str | None, page: int) -> None:
+def tasks(
+    gateway: GatewayOptions, task_id: str | None, status: str | None, q: str | None, starred: bool, page: int
+) -> None:
     """List tasks, newest first; or show all about TASK."""
-    if task_id and (status or page != 1):
-        raise Exit(USAGE, "imagegate: --status and --page choose among all tasks: leave them out with TASK")
-    path, params = (f"/v1/tasks/{task_id}", None) if task_id else ("/v1/tasks", {"page": page, "status": status or ""})
+    if task_id and (status or q or starred or page != 1):
+        raise Exit(USAGE, "imagegate: the options choose among all tasks: leave them out with TASK")
+    filters = {"page": page, "status": status or "", "q": q or "", "starred": "true" if starred else ""}
+    path, params = (f"/v1/tasks/{task_id}", None) if task_id else ("/v1/tasks", filters)
     with open_client(gateway) as client:
         answer = client.request("GET", path, params=params, max_retries=0)
     if gateway.as_json or task_id:

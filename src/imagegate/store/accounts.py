@@ -56,12 +56,17 @@ SUM_CHARGED = """SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM e
     WHERE account = :account_id AND kind IN ('charge', 'refund')"""
 
 
+def sum_charged(tx: Tx, account_id: str) -> int:
+    """What the account was charged in all less refunds, in nanos."""
+    return tx.fetch_int(SUM_CHARGED, {"account_id": account_id})
+
+
 def load_balance(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey, int] | None:
     """Return account, key, and what the account was charged in all less refunds, in nanos."""
     account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
     if account is None or key is None:
         return None
-    return account, key, tx.fetch_int(SUM_CHARGED, {"account_id": account_id})
+    return account, key, sum_charged(tx, account_id)
 
 
 class UnfinishedCount(msgspec.Struct):

@@ -16,7 +16,7 @@ from imagegate.store.queries.task_filter import TaskFilter
 from imagegate.store.queries.tasks import list_tasks_before, list_tasks_page
 from imagegate.store.task_metadata import change_metadata
 from tests.conftest import OpenDatabase
-from tests.store.helpers import create_customer, new_task
+from tests.store.helpers import create_customer, new_key, new_task
 
 BEGAN = 1_795_000_000 * US_PER_SECOND
 # What is ordered, in this order, one a second: the prompt, how many references, the metadata.
@@ -27,7 +27,7 @@ ORDERED: list[tuple[str, int, dict[str, str]]] = [
     ("빨간 여우", 0, {"matrix": "m1", "starred": "false"}),
     ('a trap: "image_urls":[] and ÉMILE', 0, {"tags": "logo", "starred": "true", "matrix": "m2"}),
 ]
-FOUND: list[tuple[dict[str, Any], list[int]]] = [
+SEARCHED: list[tuple[dict[str, Any], list[int]]] = [
     ({}, [4, 3, 2, 1, 0]),
     ({"q": "red snow"}, [1, 0]),
     ({"q": "snow fox red"}, [0]),
@@ -39,6 +39,8 @@ FOUND: list[tuple[dict[str, Any], list[int]]] = [
     ({"q": "émile"}, [4, 2]),
     ({"q": "ÉMILE"}, [4, 2]),
     ({"q": "fox !"}, []),
+]
+FILTERED: list[tuple[dict[str, Any], list[int]]] = [
     ({"references": True}, [2, 1]),
     ({"references": False}, [4, 3, 0]),
     ({"starred": True}, [4, 1]),
@@ -79,19 +81,44 @@ async def list_all(db: Database, filters: TaskFilter, limit: int) -> list[str]:
             return found
 
 
+async def check_found(db: Database, cases: list[tuple[dict[str, Any], list[int]]]) -> None:
+    account_id, made = await order_all(db)
+    _, others = await order_all(db, "other")
+    for given, positions in cases:
+        filters = TaskFilter(account_id=account_id, **given)
+        expected = [made[position] for position in positions]
+        assert await list_all(db, filters, 2) == expected, given
+        rows, total = await db.read(list_tasks_page, filters, 1, 100)
+        assert ([task.id for task in rows], total) == (expected, len(expected)), given
+        of_all = await list_all(db, TaskFilter(**given), 3)
+        assert set(of_all) == {one[position] for one in (made, others) for position in positions}, given
+
+
+def test_s5_3_search_finds_all_words_in_any_order_and_case(open_database: OpenDatabase) -> None:
+    asyncio.run(check_found(open_database(), SEARCHED))
+
+
 def test_s5_3_filters_find_the_same_on_both_engines(open_database: OpenDatabase) -> None:
+    asyncio.run(check_found(open_database(), FILTERED))
+
+
+def test_s5_3_cursor_pages_miss_nothing_where_tasks_come_meanwhile(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         db = open_database()
         account_id, made = await order_all(db)
-        _, others = await order_all(db, "other")
-        for given, positions in FOUND:
-            filters = TaskFilter(account_id=account_id, **given)
-            expected = [made[position] for position in positions]
-            assert await list_all(db, filters, 2) == expected, given
-            rows, total = await db.read(list_tasks_page, filters, 1, 100)
-            assert ([task.id for task in rows], total) == (expected, len(expected)), given
-            of_all = await list_all(db, TaskFilter(**given), 3)
-            assert set(of_all) == {one[position] for one in (made, others) for position in positions}, given
+        mine = TaskFilter(account_id=account_id)
+        for limit in (1, 2, 5, 6):
+            assert await list_all(db, mine, limit) == made[::-1]
+        first = await db.read(list_tasks_before, mine, None, 2)
+        rows = await db.read(lambda tx: tx.fetch_all("SELECT key_id FROM tasks WHERE id = :id", {"id": made[0]}))
+        key = msgspec.structs.replace(new_key(account_id), id=rows[0]["key_id"])
+        # one that is newer than all, and one of the very moment of another
+        for moment in (BEGAN + 9 * US_PER_SECOND, BEGAN + 2 * US_PER_SECOND):
+            new = msgspec.structs.replace(new_task(key), created=moment)
+            await db.write(tasks.submit_task, account_id, new, None, 100)
+        page = await db.read(list_tasks_before, mine, first.next_position, 100)
+        assert [task.id for task in page.rows if task.id in made] == made[2::-1]
+        assert len({task.id for task in page.rows}) == 4
 
     asyncio.run(scenario())
 

@@ -248,6 +248,7 @@ OPEN_ACCOUNT = {
     "created": CREATED,
     "closed_at": None,
 }
+ACCOUNT_DETAIL = {**OPEN_ACCOUNT, "used": _money(47_470_500)}
 CLOSED_ACCOUNT = {**OPEN_ACCOUNT, "closed_at": ENDED}
 ACCOUNT, ACCOUNTS = {**OPEN_ACCOUNT, "key": _KEY_VALUE}, _list(OPEN_ACCOUNT)
 GRANT_REQUEST = {"account_id": ACCOUNT_ID, "credits": "2.5"}

@@ -19,7 +19,7 @@ from imagegate.domain.accounts import ApiKey, NewKey, Scope
 from imagegate.domain.audit import Actor
 from imagegate.flows import closing
 from imagegate.flows.accounts import create_key, open_account
-from imagegate.flows.views.accounts import AccountView, account_view
+from imagegate.flows.views.accounts import AccountDetailView, AccountView, account_detail_view, account_view
 from imagegate.runtime import Runtime
 from imagegate.store import accounts
 from imagegate.store.queries.admin import AccountName, list_accounts_page
@@ -98,14 +98,15 @@ async def create_account(data: AccountBody, runtime: Runtime, actor: Actor) -> A
     summary="One account",
     tag="admin",
     scope=Scope.admin,
-    response_example=examples.OPEN_ACCOUNT,
+    response_example=examples.ACCOUNT_DETAIL,
     errors=(errors.NotFound,),
 )
-async def get_account(runtime: Runtime, account_id: AccountIdPath) -> AccountView:
+async def get_account(runtime: Runtime, account_id: AccountIdPath) -> AccountDetailView:
     found = await runtime.db.read(accounts.find_account, storable(account_id))
     if found is None:
         raise errors.NotFound
-    return account_view(found, runtime.credits_per_usd)
+    used = await runtime.db.read(accounts.sum_charged, found.id)
+    return account_detail_view(found, used, runtime.credits_per_usd)
 
 
 @post(

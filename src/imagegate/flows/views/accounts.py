@@ -26,6 +26,10 @@ class AccountView(msgspec.Struct, kw_only=True):
     key: ApiKeyText | UnsetType = UNSET
 
 
+class AccountDetailView(AccountView, kw_only=True):
+    used: Annotated[Money, doc("What it was charged in all, less refunds")]
+
+
 class AuditView(msgspec.Struct, kw_only=True):
     """An act of an operator, or on an account, a key, a secret, credits or a route. It holds no secret.
 
@@ -48,15 +52,23 @@ class AuditView(msgspec.Struct, kw_only=True):
 
 
 def account_view(account: Account, credits_per_usd: int) -> AccountView:
-    return AccountView(
-        id=account.id,
-        name=account.name,
-        available=to_money(account.available, credits_per_usd),
-        held=to_money(account.held, credits_per_usd),
-        unfinished_tasks=account.unfinished,
-        created=account.created // US_PER_SECOND,
-        closed_at=None if account.closed is None else account.closed // US_PER_SECOND,
-    )
+    return AccountView(**_fields(account, credits_per_usd))
+
+
+def account_detail_view(account: Account, used: int, credits_per_usd: int) -> AccountDetailView:
+    return AccountDetailView(**_fields(account, credits_per_usd), used=to_money(used, credits_per_usd))
+
+
+def _fields(account: Account, credits_per_usd: int) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "available": to_money(account.available, credits_per_usd),
+        "held": to_money(account.held, credits_per_usd),
+        "unfinished_tasks": account.unfinished,
+        "created": account.created // US_PER_SECOND,
+        "closed_at": None if account.closed is None else account.closed // US_PER_SECOND,
+    }
 
 
 def audit_view(entry: AuditEntry) -> AuditView:

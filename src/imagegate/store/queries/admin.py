@@ -12,7 +12,7 @@ from imagegate.domain.money import MAX_NANOS
 from imagegate.domain.pages import NEWEST, Page, Position, paged
 from imagegate.store import accounts, ledger
 from imagegate.store.ledger import GrantPosted, GrantRefused
-from imagegate.store.queries.task_filter import _pattern
+from imagegate.store.queries.task_filter import substring_pattern
 from imagegate.store.transaction import Tx
 
 
@@ -86,7 +86,7 @@ def list_accounts_page(tx: Tx, after: AccountName | None, limit: int, q: str) ->
     rows = tx.fetch_structs(
         Account,
         f"SELECT * FROM accounts WHERE name > :after {matches} ORDER BY name LIMIT :limit",
-        {"after": after.name if after else "", "limit": limit + 1, "q": q, "pattern": _pattern(q)},
+        {"after": after.name if after else "", "limit": limit + 1, "q": q, "pattern": substring_pattern(q)},
     )
     return paged(rows, limit, lambda account: AccountName(account.name))
 

@@ -58,7 +58,7 @@ def build_where(filters: TaskFilter) -> tuple[str, dict[str, Any]]:
         "account_id": filters.account_id,
         "model": filters.model,
         "tags": TAGS,
-        "tag": _pattern(f",{filters.tag},"),
+        "tag": substring_pattern(f",{filters.tag},"),
         "name": name,
         "value": value,
         "after": filters.created_after,
@@ -89,7 +89,7 @@ def _all_words(text: str) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     values: dict[str, Any] = {}
     for number, word in enumerate(dict.fromkeys(text.split())):
-        patterns = {f"q{number}_{which}": _pattern(form) for which, form in enumerate(_forms(word))}
+        patterns = {f"q{number}_{which}": substring_pattern(form) for which, form in enumerate(_forms(word))}
         conditions.append("(" + " OR ".join(f"LOWER({ORDER_PROMPT}) LIKE :{one} ESCAPE '!'" for one in patterns) + ")")
         values |= patterns
     return conditions, values
@@ -101,6 +101,6 @@ def _forms(word: str) -> list[str]:
     return list(dict.fromkeys("".join(one.lower() if one.isascii() else one for one in form) for form in forms))
 
 
-def _pattern(text: str) -> str:
+def substring_pattern(text: str) -> str:
     """The LIKE pattern that finds the text itself anywhere; `!` is the escape character."""
     return "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"

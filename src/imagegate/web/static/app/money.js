@@ -25,6 +25,12 @@ export function roundDecimal(text, digits) {
 /** The difference of two decimal texts, exact to nine digits. @param {string} from @param {string} amount */
 export const subtractDecimals = (from, amount) => fromNanos(toNanos(from) - toNanos(amount));
 
+/** What a task cost: there amounts are numbers of JSON. @param {{credits: number, usd: number}} cost @returns {Money} */
+export function moneyOf({ credits, usd }) {
+  const text = (/** @type {number} */ amount) => Number(amount).toFixed(NANO_DIGITS);
+  return { credits: text(credits), usd: text(usd), nanos: String(toNanos(text(usd))) };
+}
+
 /** @param {Money[]} amounts @returns {Money} */
 export function sumMoney(amounts) {
   const sum = (/** @type {(money: Money) => bigint} */ of) => amounts.reduce((total, one) => total + of(one), 0n);

@@ -84,6 +84,7 @@ function Details({ value: account, reload }) {
         about=${credits(account.available)}
       />
       <${Tile} title=${d("columns.held")} figure=${formatUsd(account.held)} about=${credits(account.held)} />
+      <${Tile} title=${d("accounts.used")} figure=${formatUsd(account.used)} about=${credits(account.used)} />
       <${Tile}
         title=${d("accounts.unfinished")}
         figure=${formatNumber(account.unfinished_tasks)}

@@ -1,6 +1,6 @@
 // The operator's accounts: find one, add one, grant credits.
 import { html } from "html";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { post } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { withForm, withValue } from "../dom.js";
@@ -9,7 +9,7 @@ import { TextField } from "../fields.js";
 import { formatNumber } from "../i18n.js";
 import { Account } from "./account.js";
 import { Amount, d, Empty, RowButton, StateBadge, Time, View } from "./components.js";
-import { usePages } from "./data.js";
+import { usePages, useSettled } from "./data.js";
 import { FormFooter, NewKeyDialog } from "./dialogs.js";
 import { GrantDialog } from "./grant.js";
 import { linkTo, queryValue, setQuery } from "./router.js";
@@ -22,7 +22,7 @@ export const Accounts = ({ id }) => (id ? html`<${Account} id=${id} key=${id} />
 
 function AccountList() {
   const q = queryValue("q");
-  const pages = usePages(`/v1/admin/accounts?limit=50&q=${encodeURIComponent(q)}`);
+  const pages = usePages(`/v1/admin/accounts?limit=50&q=${encodeURIComponent(useSettled(q, TYPING_MS))}`);
   const [adding, setAdding] = useState(false);
   const [recipient, setRecipient] = useState(/** @type {any} */ (null));
   const [newAccount, setNewAccount] = useState(/** @type {any} */ (null));
@@ -37,34 +37,21 @@ function AccountList() {
   return html`
     <${View} title=${d("views.accounts")} about=${d("accounts.about")} actions=${add}>
       <form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
-        <${SearchField} value=${q} />
+        <${TextField}
+          id="account-q"
+          className="wide"
+          label=${d("accounts.search")}
+          type="search"
+          maxlength="100"
+          value=${q}
+          onInput=${withValue((text) => setQuery({ q: text }))}
+        />
       </form>
       <${PagedTable} pages=${pages} caption=${d("views.accounts")} empty=${empty} columns=${columns(setRecipient)} />
       ${adding && html`<${AccountDialog} onClose=${() => setAdding(false)} onAdd=${onAdd} />`}
       ${recipient && html`<${GrantDialog} account=${recipient} onClose=${closeGrant} onGrant=${pages.reload} />`}
       ${newAccount && html`<${NewKeyDialog} of=${newAccount} onClose=${() => setNewAccount(null)} />`}
     <//>
-  `;
-}
-
-/** Searches when the typing pauses. @param {{value: string}} props */
-function SearchField({ value }) {
-  const [text, setText] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => text !== value && setQuery({ q: text }), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  useEffect(() => setText(value), [value]);
-  return html`
-    <${TextField}
-      id="account-q"
-      className="wide"
-      label=${d("accounts.search")}
-      type="search"
-      maxlength="100"
-      value=${text}
-      onInput=${withValue(setText)}
-    />
   `;
 }
 

@@ -159,6 +159,13 @@ export function Loader({ data, view, ...props }) {
   `;
 }
 
+/**
+ * The children once every part was answered, so that none pushes another away.
+ * @param {{all: import("./data.js").Data[], children: any}} props
+ */
+export const Together = ({ all, children }) =>
+  all.some(({ value, error }) => value === undefined && !error) ? html`<${Loading} />` : children;
+
 /** @param {{pages: import("./data.js").Pages}} props */
 export const ReloadButton = ({ pages }) =>
   html`<button class="button" disabled=${pages.busy} onClick=${pages.reload}>${d("reload")}</button>`;

@@ -1,6 +1,7 @@
 // What a view reads: one answer, or a list page by page. A late answer to an old question is dropped.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
+import { onBack } from "../connection.js";
 
 /**
  * @typedef {import("../api.js").ApiError} ApiError
@@ -35,8 +36,10 @@ export function useData(path, intervalS = 0) {
     load();
     const loadIfVisible = () => document.visibilityState === "visible" && load();
     const timer = intervalS ? setInterval(loadIfVisible, intervalS * 1000) : 0;
+    const stop = onBack(load);
     return () => {
       current = false;
+      stop();
       clearInterval(timer);
     };
   }, [path, reloads, intervalS]);
@@ -67,8 +70,19 @@ export function usePages(path) {
     load("", []);
     return () => void newest.current++;
   }, [load]);
+  useEffect(() => onBack(() => load("", [])), [load]);
   const { rows, error, more, cursor } = state.path === path ? state : NO_PAGES;
   return { rows, error, more, busy, next: () => load(cursor, rows ?? []), reload: () => load("", []) };
+}
+
+/** The value once it has not changed for so long. @template T @param {T} value @param {number} ms @returns {T} */
+export function useSettled(value, ms) {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return settled;
 }
 
 /** The names of accounts by their ids, as far as the first page of the operator's list has them. @returns {Map<string, string>} */

@@ -65,6 +65,10 @@ export function NewKeyDialog({ of, onClose }) {
   `;
 }
 
+/** Whether what was typed may be lost. */
+export const askDiscard = () =>
+  askConfirm({ title: d("discard.title"), text: d("discard.text"), confirm: d("discard.confirm"), danger: true });
+
 /** @param {{onCancel: () => void, verb: string, busy?: boolean}} props */
 export const FormFooter = ({ onCancel, verb, busy = false }) => html`
   <footer>

@@ -3,7 +3,7 @@ import { html } from "html";
 import { formatNumber } from "../i18n.js";
 import { formatUsd, isNegative } from "../money.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { d, formatDuration, Loader, reasonText, StateBadge, Time, View } from "./components.js";
+import { d, Empty, formatDuration, Loader, reasonText, StateBadge, Time, Together, View } from "./components.js";
 import { useData } from "./data.js";
 import { marginColumns, marginShare, usdNumber } from "./margin.js";
 import { linkTo } from "./router.js";
@@ -19,18 +19,20 @@ export function Gateway() {
   const failed = useData("/v1/admin/tasks?status=failed&limit=5", 3 * INTERVAL_S);
   return html`
     <${View} title=${d("views.gateway")} about=${d("gateway.about")}>
-      <${Loader} data=${overview} view=${Overview} />
-      <${Loader} data=${margin} view=${ByModel} />
-      <section class="stack">
-        <h3>${d("gateway.failed")}</h3>
-        <${Loader}
-          data=${failed}
-          view=${TasksOfAll}
-          caption=${d("gateway.failed")}
-          empty=${d("gateway.none_failed")}
-          without=${["image", "price_paid"]}
-        />
-      </section>
+      <${Together} all=${[overview, margin, failed]}>
+        <${Loader} data=${overview} view=${Overview} />
+        <${Loader} data=${margin} view=${ByModel} />
+        <section class="stack">
+          <h3>${d("gateway.failed")}</h3>
+          <${Loader}
+            data=${failed}
+            view=${TasksOfAll}
+            caption=${d("gateway.failed")}
+            empty=${d("gateway.none_failed")}
+            without=${["image", "price_paid"]}
+          />
+        </section>
+      <//>
     <//>
   `;
 }
@@ -94,11 +96,17 @@ function NowTiles({ found: { queue, webhooks, routes } }) {
     <${Tile}
       title=${d("gateway.routes")}
       figure=${routes.length ? `${healthy} / ${routes.length}` : "–"}
-      about=${routes.length ? "" : d("routes.none_text")}
+      about=${routeText(healthy, routes.length)}
       href=${linkTo("routes")}
       mood=${healthy < routes.length ? "bad" : ""}
     />
   `;
+}
+
+/** @param {number} healthy @param {number} all */
+function routeText(healthy, all) {
+  if (!all) return d("routes.none_text");
+  return healthy === all ? d("gateway.all_healthy") : d("gateway.some_unhealthy", { n: all - healthy });
 }
 
 /** @param {any} row */
@@ -142,7 +150,7 @@ const dayOf = (row) => row.day;
 
 /** @param {{found: any}} props */
 function Days({ found: { first_day, last_day, days } }) {
-  if (!days.length) return null;
+  if (!days.length) return html`<${Empty} title=${d("gateway.no_days")} text=${d("gateway.no_days_text")} />`;
   const all = listDays(first_day, last_day);
   const rows = new Map(days.map((/** @type {any} */ row) => [row.day, row]));
   const values = (/** @type {(row: any) => number} */ of) =>

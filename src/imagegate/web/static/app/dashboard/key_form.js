@@ -1,6 +1,6 @@
 // The form of a key's limits, for a new key and for an existing one. An empty field sets no limit.
 import { html } from "html";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { patch, post } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { withForm } from "../dom.js";
@@ -10,7 +10,7 @@ import { roundDecimal } from "../money.js";
 import { account } from "../store.js";
 import { d } from "./components.js";
 import { useData } from "./data.js";
-import { FormFooter } from "./dialogs.js";
+import { askDiscard, FormFooter } from "./dialogs.js";
 
 /** @typedef {import("../api.js").ApiError} ApiError */
 
@@ -77,19 +77,21 @@ function Field({ name, error, ...input }) {
 export function KeyForm({ of, onClose, onSave }) {
   const [error, setError] = useState(/** @type {ApiError | null} */ (null));
   const [busy, setBusy] = useState(false);
-  const submit = withForm(async (form) => {
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const submit = withForm(async (filled) => {
     setBusy(true);
     const reply = of
-      ? await patch(`/v1/keys/${of.id}`, changedBody(form))
-      : await post("/v1/keys", keyBody(new FormData(form)));
+      ? await patch(`/v1/keys/${of.id}`, changedBody(filled))
+      : await post("/v1/keys", keyBody(new FormData(filled)));
     setBusy(false);
     if (reply.ok) onSave(reply.value);
     else setError(reply);
   });
+  const mayClose = () => !form.current || !Object.keys(changedBody(form.current)).length || askDiscard();
   const ips = (of?.allowed_ips ?? []).join(", ");
   return html`
-    <${Dialog} title=${of ? d("keys.change_title", { name: of.name }) : d("keys.add")} onClose=${onClose}>
-      <form class="stack" onSubmit=${submit}>
+    <${Dialog} title=${of ? d("keys.change_title", { name: of.name }) : d("keys.add")} onClose=${onClose} onBeforeClose=${mayClose}>
+      <form class="stack" ref=${form} onSubmit=${submit}>
         <${Field} name="name" error=${error} required maxlength="100" autofocus defaultValue=${of?.name ?? ""} />
         <${Scopes} chosen=${of?.scopes ?? DEFAULT_SCOPES} />
         <${Limits} of=${of} error=${error} />

@@ -2,7 +2,7 @@
 import { html } from "html";
 import { SelectField } from "../fields.js";
 import { isNegative } from "../money.js";
-import { Amount, d, Empty, Facts, formatCreditNumber, Loader, Time, View } from "./components.js";
+import { Amount, d, Empty, Facts, formatCreditNumber, Loader, Time, Together, View } from "./components.js";
 import { useData, usePages } from "./data.js";
 import { linkTo, queryValue, setQuery } from "./router.js";
 import { PagedTable } from "./table.js";
@@ -38,13 +38,13 @@ export function Credits() {
   const empty = html`<${Empty} title=${d("ledger.none")} />`;
   return html`
     <${View} title=${d("views.credits")} about=${d("ledger.about")}>
-      <${Loader} data=${credits} view=${Totals} />
+      <${Together} all=${[credits]}><${Loader} data=${credits} view=${Totals} />
       <div class="filters">
         <${TypeField} value=${type} />
         ${task && html`<button class="button" onClick=${showAllTasks}>${d("ledger.every_task")}</button>`}
       </div>
       <${PagedTable} pages=${pages} caption=${d("ledger.caption")} columns=${columns()} empty=${empty} />
-      <${TypesExplained} />
+      <${TypesExplained} /><//>
     <//>
   `;
 }

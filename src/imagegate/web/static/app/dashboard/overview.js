@@ -4,7 +4,7 @@ import { formatNumber } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { account, isOperator } from "../store.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { Amount, d, Empty, formatCreditNumber, Loader, PlaygroundLink, View } from "./components.js";
+import { Amount, d, Empty, formatCreditNumber, Loader, PlaygroundLink, Together, View } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
 import { Table } from "./table.js";
@@ -21,12 +21,14 @@ export function Overview() {
   const figures = { usage: usage.value, running: running.value, failed: failed.value };
   return html`
     <${View} title=${d("views.overview")} about=${account.value?.name}>
-      <${Loader} data=${credits} view=${Figures} ...${figures} />
-      <${Loader} data=${usage} view=${Spending} />
-      <div class="halves">
-        <${RecentTasks} data=${running} title=${d("overview.running")} empty=${d("overview.none_running")} />
-        <${RecentTasks} data=${failed} title=${d("overview.failed")} empty=${d("overview.none_failed")} />
-      </div>
+      <${Together} all=${[credits, usage, running, failed]}>
+        <${Loader} data=${credits} view=${Figures} ...${figures} />
+        <${Loader} data=${usage} view=${Spending} />
+        <div class="halves">
+          <${RecentTasks} data=${running} title=${d("overview.running")} empty=${d("overview.none_running")} />
+          <${RecentTasks} data=${failed} title=${d("overview.failed")} empty=${d("overview.none_failed")} />
+        </div>
+      <//>
     <//>
   `;
 }

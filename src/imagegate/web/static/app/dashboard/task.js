@@ -1,13 +1,14 @@
 // One task: its request beside its result, its hold beside its charge, and each attempt.
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
-import { isFinal, localPath, post } from "../api.js";
+import { isFinal, localPath, post, remove } from "../api.js";
+import { askConfirm } from "../confirm.js";
 import { withThumbnailRetry } from "../dom.js";
-import { adviceFor, errorText, showError } from "../errors.js";
+import { adviceFor, chargeText, errorText, showError } from "../errors.js";
 import { formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
-import { d, Facts, formatCreditNumber, Loader, StateBadge, Time, View } from "./components.js";
+import { d, Facts, formatCreditNumber, Loader, StateBadge, Time, View, valueText } from "./components.js";
 import { useData } from "./data.js";
 import { linkTo } from "./router.js";
 import { Table } from "./table.js";
@@ -31,7 +32,7 @@ export function Task({ id }) {
 /** @param {{value: any, reload: () => void}} props */
 const Details = ({ value: task, reload }) => html`
   <${Status} task=${task} reload=${reload} />
-  ${task.error && html`<${TaskError} error=${task.error} />`}
+  ${task.error && html`<${TaskError} task=${task} />`}
   ${task.result_data && html`<${Results} task=${task} />`}
   <div class="halves">
     <section class="card stack"><h3>${d("tasks.request")}</h3><${Request} request=${task.request} /></section>
@@ -50,6 +51,14 @@ function Status({ task, reload }) {
     reload();
     refreshBalance();
   };
+  const deleteTask = async () => {
+    const question = { title: d("tasks.delete_title"), text: d("tasks.delete_text"), confirm: d("tasks.delete") };
+    if (!(await askConfirm({ ...question, danger: true }))) return;
+    const reply = await remove(`/v1/tasks/${task.id}`);
+    if (!reply.ok) return showError(reply);
+    showToast(d("tasks.was_deleted"));
+    location.hash = linkTo("tasks");
+  };
   const state = task.error?.code === "request_cancelled" ? "cancelled" : task.status;
   const cancelButton = html`<button class="button tight bad" onClick=${cancel}>${d("tasks.cancel")}</button>`;
   const costs = linkTo("work", task.id);
@@ -62,9 +71,14 @@ function Status({ task, reload }) {
       <${PlaygroundLinks} task=${task} />
       ${isOperator() && html`<a class="button tight" href=${costs}>${d("costs.title")}</a>`}
       <a class="button tight" href=${ledger}>${d("tasks.ledger")}</a>
+      ${isFinal(task.status) && html`<${DeleteButton} onClick=${deleteTask} />`}
     </div>
   `;
 }
+
+/** @param {{onClick: () => void}} props */
+const DeleteButton = ({ onClick }) =>
+  html`<button class="button tight bad" onClick=${onClick}>${d("tasks.delete")}</button>`;
 
 /** To run it again, where the price stands on the button, or to change it first. @param {{task: any}} props */
 const PlaygroundLinks = ({ task }) => html`
@@ -76,11 +90,11 @@ const PlaygroundLinks = ({ task }) => html`
 const playgroundLink = (how, { id, model }) =>
   `/models/${encodeURIComponent(model)}#${new URLSearchParams({ [how]: id })}`;
 
-/** @param {{error: any}} props */
-const TaskError = ({ error }) => html`
+/** @param {{task: any}} props */
+const TaskError = ({ task }) => html`
   <div class="note sun">
-    <p><strong>${errorText(error)}</strong> ${adviceFor(error)}</p>
-    <p class="small">${d("tasks.not_charged")} <code>${error.code}</code></p>
+    <p><strong>${errorText(task.error)}</strong> ${adviceFor(task.error)}</p>
+    <p class="small">${chargeText(task)} <code>${task.error.code}</code></p>
   </div>
 `;
 
@@ -107,14 +121,19 @@ function Result({ image, name, available }) {
   const preview = source
     ? html`<img src=${source} onError=${withThumbnailRetry(available ? original : "")} alt=${name} loading="lazy" />`
     : html`<span class="blank">${d("tasks.file_expired")}</span>`;
-  const size = `${formatNumber(Math.ceil(image.bytes / 1024))} KB`;
   return html`
     <li class="stack">
       ${available ? html`<a href=${original} target="_blank" rel="noopener">${preview}</a>` : preview}
-      <span class="small">${image.width} × ${image.height} · ${image.mime_type} · ${size}</span>
+      <span class="small">${image.width} × ${image.height} · ${image.mime_type} · ${formatBytes(image.bytes)}</span>
     </li>
   `;
 }
+
+/** @param {number} bytes */
+const formatBytes = (bytes) =>
+  bytes < 1_000_000
+    ? `${formatNumber(Math.ceil(bytes / 1000))} kB`
+    : `${formatNumber(bytes / 1_000_000, { maximumFractionDigits: 1 })} MB`;
 
 /** @param {{request: any}} props */
 function Request({ request }) {
@@ -126,7 +145,7 @@ function Request({ request }) {
     [d("tasks.field.references"), urls.length ? html`${urls}` : undefined],
     [d("tasks.field.mask"), mask_url && html`<code>${mask_url}</code>`],
     [d("tasks.field.callback"), callback_url && html`<code>${callback_url}</code>`],
-    [d("tasks.field.background"), background],
+    [d("tasks.field.background"), background && valueText("values", background)],
     [d("tasks.field.compression"), output_format === "png" ? undefined : output_compression],
   ];
   return html`
@@ -146,7 +165,7 @@ function Billing({ task: { usage, billing, created, duration } }) {
     [d("tasks.field.quoted"), credits(reserved)],
     [d("tasks.field.billed"), settled ? credits(charged) : d("tasks.not_yet")],
     [d("tasks.field.released"), settled ? credits(reserved - charged) : undefined],
-    [d("tasks.field.billing_rule"), usage.billing_rule],
+    [d("tasks.field.billing_rule"), usage.billing_rule && valueText("values", usage.billing_rule)],
     [d("tasks.field.price_version"), usage.price_version],
     [d("columns.created"), html`<${Time} seconds=${created} />`],
     [d("columns.duration"), duration === undefined ? undefined : d("seconds", { n: formatNumber(duration) })],
@@ -154,6 +173,9 @@ function Billing({ task: { usage, billing, created, duration } }) {
   ];
   return html`<${Facts} pairs=${pairs} />`;
 }
+
+/** @param {string | null | undefined} quality */
+const qualityText = (quality) => (quality ? valueText("values", quality) : "–");
 
 /** @param {{task: any}} props */
 function Comparison({ task: { request, result_data: images = [] } }) {
@@ -167,8 +189,8 @@ function Comparison({ task: { request, result_data: images = [] } }) {
     },
     {
       id: "quality",
-      requested: request.quality ?? "–",
-      actual: qualityReported ? all((image) => image.quality ?? "–") : d("tasks.not_reported"),
+      requested: qualityText(request.quality),
+      actual: qualityReported ? all((image) => qualityText(image.quality)) : d("tasks.not_reported"),
     },
     { id: "n", requested: request.n, actual: images.length },
     { id: "format", requested: request.output_format, actual: all((image) => image.mime_type.replace("image/", "")) },

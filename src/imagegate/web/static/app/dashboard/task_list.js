@@ -1,5 +1,6 @@
 // A list of tasks whose filters stand in the address.
 import { useEffect, useMemo } from "preact/hooks";
+import { onBack } from "../connection.js";
 import { createTaskList, NO_FILTERS } from "../tasks/list.js";
 import { useData } from "./data.js";
 import { address, setQuery } from "./router.js";
@@ -9,18 +10,31 @@ const filtersIn = (query) => ({ ...NO_FILTERS, ...Object.fromEntries(query) });
 
 /** @param {string} path @returns {import("../tasks/list.js").TaskList} */
 export function useTaskList(path) {
-  const [list, applyFilters] = useMemo(() => createAddressedList(path), [path]);
+  const [list, follow] = useMemo(() => createAddressedList(path), [path]);
   const query = address.value.query.toString();
-  useEffect(() => applyFilters(filtersIn(new URLSearchParams(query))), [applyFilters, query]);
+  useEffect(follow, [follow, query]);
+  useEffect(() => onBack(list.reload), [list]);
   return list;
 }
 
-/** A choice goes into the address first, and from there into the list. @param {string} path */
+/**
+ * A choice goes into the list and the address at once; `follow` brings into the list what only the address says, as
+ * after a link or a step back.
+ * @param {string} path
+ */
 function createAddressedList(path) {
   const list = createTaskList({ path, pageSize: 50 });
   const applyFilters = list.setFilters;
-  list.setFilters = setQuery;
-  return /** @type {const} */ ([list, applyFilters]);
+  applyFilters(filtersIn(address.peek().query));
+  list.setFilters = (changes) => {
+    applyFilters(changes);
+    setQuery(changes);
+  };
+  const follow = () => {
+    const wanted = filtersIn(address.peek().query);
+    if (JSON.stringify(wanted) !== JSON.stringify(list.filters.peek())) applyFilters(wanted);
+  };
+  return /** @type {const} */ ([list, follow]);
 }
 
 /** The ids of the models for sale. @returns {string[]} */

@@ -4,7 +4,7 @@ import { SelectField } from "../fields.js";
 import { formatNumber } from "../i18n.js";
 import { formatCredits } from "../money.js";
 import { Chart, isoDay, listDays } from "./chart.js";
-import { Amount, d, Empty, Loader, View } from "./components.js";
+import { Amount, d, Empty, Loader, Together, View } from "./components.js";
 import { useData } from "./data.js";
 import { queryValue, setQuery } from "./router.js";
 import { Table } from "./table.js";
@@ -28,8 +28,10 @@ export function Usage() {
   return html`
     <${View} title=${d("views.usage")} about=${d("usage.about")}>
       <div class="filters"><${GroupField} value=${group} /><${RangeField} value=${range} /></div>
-      <${Loader} data=${byDay} view=${UsageChart} group=${group} keyNames=${keyNames} />
-      <${Loader} data=${totals} view=${UsageTable} group=${group} keyNames=${keyNames} />
+      <${Together} all=${[byDay, totals]}>
+        <${Loader} data=${byDay} view=${UsageChart} group=${group} keyNames=${keyNames} />
+        <${Loader} data=${totals} view=${UsageTable} group=${group} keyNames=${keyNames} />
+      <//>
     <//>
   `;
 }

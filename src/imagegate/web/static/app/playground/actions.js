@@ -4,8 +4,11 @@ import { t } from "../i18n.js";
 import { showToast } from "../store.js";
 import { codeBody } from "./code_panel.js";
 import { fillForm, focusPrompt } from "./form.js";
+import { closeDrawer } from "./items.js";
+import { openMatrix } from "./matrix_runs.js";
 import { addStored } from "./references.js";
 import { SpendButton } from "./spend_button.js";
+import { showView } from "./views.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
 function requestBody(request) {
@@ -18,7 +21,7 @@ function requestBody(request) {
 
 /** @param {{run: import("./runs.js").Run}} props */
 export function RunActions({ run }) {
-  const { request, status } = run.task;
+  const { request, status, metadata } = run.task;
   if (!request) return null;
   const body = requestBody(request);
   const showCode = () => {
@@ -34,8 +37,22 @@ export function RunActions({ run }) {
       <button class="button tight bare" type="button" data-code onClick=${showCode}>
         ${t("playground.code.open")}
       </button>
+      ${metadata?.matrix && html`<${MatrixButton} id=${metadata.matrix} />`}
       ${isDraft && html`<${FinalButton} body=${{ ...body, quality: "high" }} />`}
     </p>
+  `;
+}
+
+/** To the tasks that were begun together with this one. @param {{id: string}} props */
+function MatrixButton({ id }) {
+  const open = async () => {
+    closeDrawer();
+    if (await openMatrix(id)) showView("matrix");
+  };
+  return html`
+    <button class="button tight bare" type="button" data-open-matrix onClick=${open}>
+      ${t("playground.matrix.open")}
+    </button>
   `;
 }
 

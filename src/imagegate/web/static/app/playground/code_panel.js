@@ -5,7 +5,7 @@ import { copyText } from "../clipboard.js";
 import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
-import { request } from "./form.js";
+import { blockers, request } from "./form.js";
 import { highlight } from "./highlight.js";
 import { PROGRAMS } from "./snippets.js";
 
@@ -65,6 +65,7 @@ export function CodePanel({ body }) {
         </div>
         <pre tabindex="0" aria-label=${title}><code data-program>${highlight(program, language).map(piece)}</code></pre>
       </div>
+      ${!body && blockers.value.length > 0 && html`<p class="small" data-code-blocker>${blockers.value[0]}</p>`}
       <p class="small soft">${t("playground.code.about")}</p>
     </section>
   `;

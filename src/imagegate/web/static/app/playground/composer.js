@@ -4,12 +4,11 @@ import { html } from "html";
 import { useEffect, useRef } from "preact/hooks";
 import { linkAdvice } from "../account.js";
 import { withValue } from "../dom.js";
-import { errorText } from "../errors.js";
+import { errorWithAdvice, showError } from "../errors.js";
 import { formatNumber, t } from "../i18n.js";
 import { account, refreshBalance, showToast, signInOpen } from "../store.js";
 import { followFold } from "./column.js";
 import { watchDraft } from "./draft.js";
-import { errorWithAdvice } from "./errors.js";
 import {
   blockers,
   countCodePoints,
@@ -25,6 +24,7 @@ import {
 } from "./form.js";
 import { BalanceAfter, Price, PriceLines, quote, quoteError, quoting } from "./price.js";
 import { loadQuote } from "./quotes.js";
+import { checkStored } from "./references.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
 import { shortcutsOpen } from "./shortcuts.js";
@@ -65,22 +65,27 @@ export async function run() {
     signInOpen.value = true;
     return;
   }
-  if (starting.value) return;
-  const [blocker] = blockers.value;
-  if (blocker) {
-    showToast(blocker, "bad");
-    if (!fields.value.prompt.trim()) focusPrompt();
-    return;
-  }
+  if (starting.value || !isRunnable()) return;
   starting.value = true;
-  await buy(request.value);
+  const body = request.value;
+  await checkStored();
+  if (isRunnable()) await buy(body);
   starting.value = false;
+}
+
+/** Says what is in the way, if anything. */
+function isRunnable() {
+  const [blocker] = blockers.value;
+  if (!blocker) return true;
+  showToast(blocker, "bad");
+  if (!fields.value.prompt.trim()) focusPrompt();
+  return false;
 }
 
 /** Nothing is bought whose price is not known. @param {any} body */
 async function buy(body) {
   const reply = await loadQuote(body);
-  if (!reply.ok) return showToast(errorText(reply), "bad");
+  if (!reply.ok) return showError(reply);
   if (!reply.value.affordable) {
     refreshBalance(); // somebody may have added credits
     return showToast(t("playground.unaffordable"), "bad");
@@ -145,7 +150,8 @@ function Prompt() {
 function hindrance() {
   if (faults.value.length) return faults.value[0];
   if (quoteError.value?.code === "signed_out") return `${t("playground.obstacle.signed_out")} ${linkAdvice()}`;
-  if (quoteError.value) return errorWithAdvice(quoteError.value);
+  // A lost connection is told by itself, once.
+  if (quoteError.value) return quoteError.value.status ? errorWithAdvice(quoteError.value) : "";
   return account.value && quote.value?.affordable === false && !quoting.value ? t("playground.unaffordable") : "";
 }
 

@@ -18,16 +18,18 @@ import {
   steps,
 } from "./form.js";
 import { isModelLoaded, modelName, pageModel } from "./model.js";
-import { removeReference, resumeFiles, uploadWaiting } from "./references.js";
+import { removeReference, resumeFiles, uploadWaiting, watchStored } from "./references.js";
 
 /** @typedef {import("./draft_store.js").Draft} Draft */
 
-const SAVE_MS = 300;
+const ADDRESS_MS = 300;
 const VISITOR = "visitor";
 
 /** Whose form it is; empty until it is known. */
 const owner = signal("");
 let lastStep = "";
+let saving = false;
+let unsaved = false;
 
 /** @param {import("../api.js").Account | null} who */
 const ownerOf = (who) => (who ? `${who.name} ${who.key_shown}` : VISITOR);
@@ -44,16 +46,15 @@ export function watchDraft() {
       if (who !== undefined) untracked(() => followAccount(who));
     }),
     effect(keepOnChange),
+    watchStored(),
     effect(() => {
       if (steps.value) untracked(markStep);
     }),
   ];
   onErased(forgetForm);
-  addEventListener("pagehide", saveNow);
   addEventListener("popstate", onPopState);
   return () => {
     for (const end of ends) end();
-    removeEventListener("pagehide", saveNow);
     removeEventListener("popstate", onPopState);
   };
 }
@@ -63,6 +64,7 @@ async function followAccount(who) {
   const before = owner.peek();
   const next = ownerOf(who);
   if (before !== next && !(before && !who)) {
+    owner.value = "";
     if (!before) await openForm(next);
     else if (before === VISITOR) await takeVisitorsForm(next);
     else await changeForm(next);
@@ -93,7 +95,6 @@ async function takeVisitorsForm(next) {
 
 /** @param {string} next */
 async function changeForm(next) {
-  saveNow();
   clearForm();
   const draft = await loadDraft(next);
   if (draft) await restoreDraft(draft);
@@ -130,28 +131,44 @@ function clearForm() {
 function forgetForm() {
   owner.value = VISITOR;
   clearForm();
+  if (readAddress()) writeAddress("");
 }
 
+/** The draft at once, the address when there is a pause: browsers limit how often it may change. */
 function keepOnChange() {
   formState();
-  if (!owner.value || !isModelLoaded.value) return undefined;
-  const timer = setTimeout(keepNow, SAVE_MS);
+  if (!owner.value) return undefined;
+  saveNow();
+  const timer = setTimeout(keepAddress, ADDRESS_MS);
   return () => clearTimeout(timer);
 }
 
-function keepNow() {
+function keepAddress() {
+  if (!isModelLoaded.peek()) return;
   const address = formAddress();
   // A place on the page keeps its name until there is something to say.
-  if (address !== location.hash.slice(1) && (address || readAddress())) writeAddress(address);
+  if (address === location.hash.slice(1) || !(address || readAddress())) return;
+  writeAddress(address);
   saveNow();
 }
 
-/** The draft belongs to the address as it stands: the browser reloads that one. */
-function saveNow() {
-  const name = owner.peek();
-  if (!name) return;
-  if (isWorthKeeping()) saveDraft({ ...formState(), owner: name, page: pageModel, address: location.hash.slice(1) });
-  else dropDraft(name);
+/** One after the other; what changes meanwhile is saved next. */
+async function saveNow() {
+  unsaved = true;
+  if (saving) return;
+  saving = true;
+  while (unsaved) {
+    unsaved = false;
+    await save(owner.peek());
+  }
+  saving = false;
+}
+
+/** The draft belongs to the address as it stands: the browser reloads that one. @param {string} name */
+async function save(name) {
+  const address = location.hash.slice(1);
+  if (isWorthKeeping()) await saveDraft({ ...untracked(formState), owner: name, page: pageModel, address });
+  else await dropDraft(name);
 }
 
 /** What is in the form now stays behind a step; a repeated run is none. */

@@ -79,6 +79,6 @@ export async function saveImage(image) {
   // Without https a bucket may refuse our scripts, but not a link.
   if (!response) return saveFile(url, fileName(image));
   if (!response.ok)
-    return showToast(t(GONE.includes(response.status) ? "playground.expired" : "app.errors.network"), "bad");
+    return showToast(t(GONE.includes(response.status) ? "playground.expired" : "app.errors.codes.network"), "bad");
   saveBlob(await response.blob(), fileName(image));
 }

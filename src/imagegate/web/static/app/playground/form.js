@@ -106,6 +106,7 @@ function referenceFault({ name, state }) {
 function maskFault() {
   if (!mask.value) return "";
   if (model.value.parameters.mask_url === false) return obstacle("no_mask");
+  if (!mask.value.url) return obstacle("mask_lost");
   return maskApplies.value || references.value[0]?.state === "loading" ? "" : t("playground.mask.not_first");
 }
 

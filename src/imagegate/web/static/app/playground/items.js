@@ -10,7 +10,7 @@ import { endedCount, isOver, openTask, runs } from "./runs.js";
  *   is empty before the task exists; a tile keeps its `key`
  */
 
-export const list = createTaskList({ path: "/v1/tasks" });
+export const list = createTaskList({ path: "/v1/tasks", pageSize: 100 });
 /** The key of the item in the drawer, or "". */
 export const opened = signal("");
 

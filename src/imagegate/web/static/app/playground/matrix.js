@@ -6,7 +6,7 @@ import { errorText } from "../errors.js";
 import { formatNumber, t } from "../i18n.js";
 import { formatCredits, formatUsd } from "../money.js";
 import { account, showToast, signInOpen } from "../store.js";
-import { references, request } from "./form.js";
+import { blockers } from "./form.js";
 import {
   AXES,
   cells,
@@ -37,6 +37,11 @@ function Setup() {
     loadParameters();
   }, [models]);
   useEffect(watchQuotes, []);
+  // The button that led back here is gone.
+  useEffect(() => {
+    const run = /** @type {HTMLElement | null} */ (document.querySelector("[data-run-matrix]"));
+    if (document.activeElement === document.body) run?.focus({ preventScroll: true });
+  }, []);
   return html`
     <p class="small soft">${t("playground.matrix.about", { max: MAX_CELLS })}</p>
     <div class="matrix-axes">${AXES.map((axis) => html`<${Choice} key=${axis} axis=${axis} />`)}</div>
@@ -76,30 +81,33 @@ function obstacle() {
   if (cells.value.length > MAX_CELLS) {
     return t("playground.matrix.too_many", { count: cells.value.length, max: MAX_CELLS });
   }
-  if (!request.value.prompt.trim()) return t("playground.obstacle.empty");
-  if (references.value.some(({ state }) => state === "loading")) return t("playground.obstacle.uploading");
+  if (blockers.value.length) return blockers.value[0];
   if (!isKnown) return t("playground.spend.pricing");
   if (!runnable.length) return t("playground.matrix.all_refused");
   return isAffordable.value ? "" : t("playground.unaffordable");
 }
 
 async function run() {
-  const { refused, runnable, expected, maximum } = total.value;
   if (!account.value) {
     signInOpen.value = true;
     return;
   }
   const reason = obstacle();
   if (reason) return showToast(reason, "bad");
-  const price = { count: runnable.length, usd: formatUsd(expected), most: formatUsd(maximum) };
-  const agreed =
-    !refused.length ||
-    (await askConfirm({
-      title: refusedText(),
-      text: refused.map((cell) => `${nameOf(cell)}: ${errorText(cell.error)}`).join("\n"),
-      confirm: t("playground.matrix.run_others", price),
-    }));
-  if (agreed) await startMatrix(runnable);
+  const { refused, runnable } = total.value;
+  if (!refused.length || (await askToLeaveOut())) await startMatrix(runnable);
+}
+
+/** Whether the others are to run without the cells that are refused. */
+function askToLeaveOut() {
+  const { refused, runnable, expected } = total.value;
+  const reasons = new Map(refused.map((cell) => [errorText(cell.error), /** @type {string[]} */ ([])]));
+  for (const cell of refused) reasons.get(errorText(cell.error))?.push(nameOf(cell));
+  return askConfirm({
+    title: refusedText(),
+    text: [...reasons].map(([reason, names]) => `${names.join("\n")}\n${reason}`).join("\n\n"),
+    confirm: t("playground.matrix.run_others", { count: runnable.length, usd: formatUsd(expected) }),
+  });
 }
 
 function Total() {

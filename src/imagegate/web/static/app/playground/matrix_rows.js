@@ -1,12 +1,17 @@
 // The cells of a matrix beside each other, before they run and after.
 import { html } from "html";
-import { t } from "../i18n.js";
+import { useEffect, useRef } from "preact/hooks";
+import { isFinal } from "../api.js";
+import { formatNumber, t } from "../i18n.js";
+import { formatUsd, moneyOf, sumMoney } from "../money.js";
 import { promptOf } from "./items.js";
+import { isWide } from "./layout.js";
 import { arrange, nameOf } from "./matrix_cells.js";
 import { closeMatrix, results, starting } from "./matrix_runs.js";
 import { Tile } from "./tile.js";
 
 /** @typedef {import("./matrix_cells.js").Values} Values */
+/** @typedef {import("./matrix_runs.js").Result} Result */
 
 /**
  * @template {{key: string, values: Values}} T
@@ -32,9 +37,19 @@ export function MatrixRows({ cells, content }) {
 export function MatrixResults() {
   const found = results.value;
   const prompt = found.map(({ item }) => item && promptOf(item)).find(Boolean) ?? "";
+  const top = useRef(/** @type {HTMLElement | null} */ (null));
+  // The button that began it is gone.
+  useEffect(() => {
+    if (!starting.value) return;
+    top.current?.focus({ preventScroll: true });
+    if (!isWide.value) top.current?.scrollIntoView();
+  }, []);
   return html`
-    <header class="matrix-top">
-      <p class="matrix-prompt" title=${prompt}>${prompt}</p>
+    <header class="matrix-top" ref=${top} tabindex="-1">
+      <div>
+        <p class="matrix-prompt" title=${prompt}>${prompt}</p>
+        <p class="small soft" data-matrix-state>${stateText(found)}</p>
+      </div>
       <button type="button" class="button tight" disabled=${starting.value} data-matrix-new onClick=${closeMatrix}>
         ${t("playground.matrix.change")}
       </button>
@@ -43,7 +58,15 @@ export function MatrixResults() {
   `;
 }
 
-/** @param {import("./matrix_runs.js").Result} result */
+/** How many have ended, and what they cost in all. @param {Result[]} found */
+function stateText(found) {
+  const tasks = found.map(({ item }) => item?.run?.task ?? item?.row).filter((task) => isFinal(task?.status));
+  const costs = tasks.map((task) => task.usage?.cost ?? task.cost).filter(Boolean);
+  const values = { done: formatNumber(tasks.length), count: formatNumber(found.length) };
+  return t("playground.matrix.state", { ...values, usd: formatUsd(sumMoney(costs.map(moneyOf))) });
+}
+
+/** @param {Result} result */
 function resultOf({ item }) {
   if (!item) return html`<p class="small soft">${t("playground.matrix.not_started")}</p>`;
   return html`<ul><${Tile} item=${item} position=${1} count=${1} /></ul>`;

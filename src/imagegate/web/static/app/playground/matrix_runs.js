@@ -7,7 +7,7 @@ import { t } from "../i18n.js";
 import { formatUsd } from "../money.js";
 import { account } from "../store.js";
 import { claimKey, settleKey } from "./gesture.js";
-import { MAX_CELLS } from "./matrix_cells.js";
+import { MAX_CELLS, nameOf } from "./matrix_cells.js";
 import { sumOf } from "./matrix_price.js";
 import { runs, startRun } from "./runs.js";
 
@@ -66,17 +66,17 @@ async function begin(id, cells) {
     const reply = await startRun(cell.body, { quote: cell.quote, metadata: { matrix: id } });
     if (reply.ok || agreed.has(reply.code)) continue;
     const rest = cells.slice(at + 1);
-    if (!rest.length || !(await askToGoOn(reply, rest))) break;
+    if (!rest.length || !(await askToGoOn(cell, reply, rest))) break;
     agreed.add(reply.code);
   }
 }
 
-/** @param {import("../api.js").ApiError} error @param {QuotedCell[]} rest */
-function askToGoOn(error, rest) {
+/** @param {QuotedCell} cell @param {import("../api.js").ApiError} error @param {QuotedCell[]} rest */
+function askToGoOn(cell, error, rest) {
   const values = { count: rest.length, price: formatUsd(sumOf(rest).expected) };
   return askConfirm({
     title: t("playground.matrix.stopped"),
-    text: errorText(error),
+    text: `${nameOf(cell)}\n${errorText(error)}`,
     confirm: t("playground.matrix.go_on", values),
     cancel: t("playground.matrix.stop"),
   });

@@ -1,13 +1,13 @@
 // The price before the click: quoted on every change, the last answer wins.
 import { effect, signal } from "@preact/signals";
 import { html } from "html";
+import { reachable } from "../connection.js";
 import { formatNumber, t } from "../i18n.js";
 import { formatCredits, formatUsd, roundDecimal, subtractDecimals } from "../money.js";
 import { account, balance } from "../store.js";
 import { faults, model, references, request } from "./form.js";
 import { isModelSettled } from "./model.js";
 import { isPassing, loadQuote } from "./quotes.js";
-import { markLost } from "./references.js";
 
 /** @typedef {import("../money.js").Money} Money */
 
@@ -29,6 +29,7 @@ export function watchPrice() {
     lastPrompt = body.prompt;
     balance.value;
     retries.value;
+    reachable.value;
     if (account.value === undefined || !isModelSettled.value) return undefined;
     if (faults.value.length) return showNoPrice();
     return askForPrice(body, typing ? TYPING_MS : 0);
@@ -54,7 +55,6 @@ function askForPrice(body, delayMs) {
     quoteError.value = reply.ok ? null : reply;
     quote.value = reply.ok ? { ...reply.value, body: asked } : null;
     if (reply.ok) return;
-    markLostReference(body, reply);
     if (isPassing(reply) && reply.status !== 401)
       timer = setTimeout(() => (retries.value += 1), (reply.retryAfter ?? RETRY_S) * 1000);
   };
@@ -66,12 +66,6 @@ function askForPrice(body, delayMs) {
 
 // A newer request took its place.
 const noAnswer = () => {};
-
-/** A reference or mask that the gateway no longer has is told where it stands. @param {any} body @param {import("../api.js").ApiError} error */
-function markLostReference(body, { param = "" }) {
-  const place = /^image_urls\[(\d+)\]$/.exec(param);
-  if (place) markLost(body.image_urls?.[Number(place[1])] ?? "");
-}
 
 /** The items that a model bills, whether or not this request has them: rows never come and go. */
 const billedItems = () =>

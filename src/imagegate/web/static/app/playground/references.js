@@ -1,7 +1,8 @@
 // Changes of the references: uploaded or named by URL, kept by the gateway, in the order of the request.
+import { effect, untracked } from "@preact/signals";
 import { localPath, post, upload } from "../api.js";
-import { errorText } from "../errors.js";
-import { formatNumber, t } from "../i18n.js";
+import { errorWithAdvice } from "../errors.js";
+import { t } from "../i18n.js";
 import { randomId } from "../ids.js";
 import { account, showToast } from "../store.js";
 import { dropFile, keepFile } from "./draft_store.js";
@@ -13,25 +14,19 @@ import { isPassing } from "./quotes.js";
 
 export const TYPES = ["image/png", "image/jpeg", "image/webp"];
 const MAX_NAME = 60;
-const BYTES_PER_MB = 1024 * 1024;
 // A browser opens six connections to a host; the price needs one of them.
 const MAX_UPLOADS = 3;
-/** Codes of the upload surface that have a text of their own. @type {Record<string, string>} */
-const FAULTS = { 40001: "too_large", 40002: "no_image", 40003: "quota", 40004: "not_fetched" };
-
 /** The files of references that are not uploaded yet, by key. @type {Map<string, File>} */
 const files = new Map();
 /** @type {Map<string, AbortController>} */
 const uploads = new Map();
 /** @type {string[]} */
 const queue = [];
+/** Links that were there when they were looked at. @type {Set<string>} */
+const seen = new Set();
 
-/** @param {string} name @param {Record<string, string | number>} [values] */
-const fault = (name, values) => t(`playground.references.faults.${name}`, values);
-
-/** "49.9 MB" @param {number} bytes @param {"floor" | "expand"} roundingMode */
-const megabytes = (bytes, roundingMode) =>
-  `${formatNumber(bytes / BYTES_PER_MB, { maximumFractionDigits: 1, .../** @type {any} */ ({ roundingMode }) })} MB`;
+/** @param {"empty" | "expired" | "lost"} name */
+const fault = (name) => t(`playground.references.faults.${name}`);
 
 /** @param {string} key @param {Partial<Reference>} changes */
 export function updateReference(key, changes) {
@@ -71,10 +66,9 @@ export function addFiles(chosen) {
 /** What is known without sending it. @param {File} file */
 function faultOfFile({ size, type }) {
   if (size === 0) return fault("empty");
-  if (type && !TYPES.includes(type)) return fault("no_image");
+  if (type && !TYPES.includes(type)) return errorWithAdvice({ code: "file_type_not_allowed" });
   const max = maxReferenceBytes.value;
-  if (size <= max) return "";
-  return fault("too_large", { size: megabytes(size, "expand"), max: megabytes(max, "floor") });
+  return size > max ? errorWithAdvice({ code: "file_too_large", message: `at most ${max} bytes` }) : "";
 }
 
 /** Files of a draft, which are uploaded again. @param {Map<string, File>} kept */
@@ -139,19 +133,19 @@ function finish(key, reply) {
   if (!old) return;
   if (!reply.ok) {
     if (!isPassing(reply)) forgetFile(old);
-    return updateReference(key, { state: "bad", preview: "", error: uploadError(reply) });
+    return updateReference(key, { state: "bad", preview: "", error: errorWithAdvice(reply) });
   }
   const { file_url: url, mime_type: type } = reply.value.data;
   forgetFile(old);
-  if (!TYPES.includes(type)) return updateReference(key, { state: "bad", preview: "", error: fault("no_image") });
+  if (!TYPES.includes(type)) {
+    return updateReference(key, {
+      state: "bad",
+      preview: "",
+      error: errorWithAdvice({ code: "file_type_not_allowed" }),
+    });
+  }
+  seen.add(url);
   updateReference(key, { state: "ready", url, preview: localPath(url), progress: 1 });
-}
-
-/** @param {import("../api.js").ApiError} error */
-function uploadError(error) {
-  const max = megabytes(maxReferenceBytes.value, "floor");
-  const name = FAULTS[error.code];
-  return name ? fault(name === "too_large" ? "over_limit" : name, { max }) : errorText(error);
 }
 
 /** @param {Reference} reference */
@@ -168,10 +162,35 @@ export function addStored(url, name, preview = url) {
   return true;
 }
 
-/** The gateway refused one of those that it was given. @param {string} url */
-export function markLost(url) {
-  const found = references.value.find((one) => one.state === "ready" && one.url === url);
-  if (found) updateReference(found.key, { state: "bad", preview: "", error: fault("expired") });
+/** Look once at each that came from elsewhere than an upload. @returns {() => void} the end of it */
+export function watchStored() {
+  return effect(() => {
+    const urls = references.value.filter(({ state, url }) => state === "ready" && !seen.has(url)).map(({ url }) => url);
+    for (const url of urls) seen.add(url);
+    if (urls.length) untracked(checkStored);
+  });
+}
+
+/** What the gateway has deleted meanwhile is told before it would be missing. */
+export async function checkStored() {
+  const stored = references.value.filter((one) => one.state === "ready");
+  const checks = stored.map(async ({ key, url }) => {
+    if (await isGone(url)) updateReference(key, { state: "bad", preview: "", error: fault("expired") });
+  });
+  const url = mask.value?.url;
+  if (url && (await isGone(url)) && mask.value?.url === url) mask.value = { ...mask.value, url: "" };
+  await Promise.all(checks);
+}
+
+/** Only links of this gateway can be asked. @param {string} url */
+async function isGone(url) {
+  const path = localPath(url);
+  if (!path.startsWith("/")) return false;
+  try {
+    return [404, 410].includes((await fetch(path, { method: "HEAD" })).status);
+  } catch {
+    return false;
+  }
 }
 
 /** @param {number} from @param {number} to */

@@ -7,22 +7,60 @@ import { focusPrompt } from "./form.js";
 
 export const shortcutsOpen = signal(false);
 
-const SHORTCUTS = [
-  ["Ctrl + Enter, ⌘ + Enter", "run"],
-  ["/", "focus"],
-  ["Esc", "close"],
-  ["?", "help"],
-  ["← →", "arrows"],
-  ["+ − 0", "zoom"],
-  ["Delete", "remove"],
-  ["Ctrl + V", "paste"],
-  ["Ctrl + Z", "undo"],
-];
-const TEXT_FIELDS = ["INPUT", "TEXTAREA", "SELECT"];
+const IS_APPLE = /Mac|iPhone|iPad/.test(navigator.platform);
+const COMMAND = IS_APPLE ? "⌘" : "Ctrl";
+const SHIFT = IS_APPLE ? "⇧" : "Shift";
+
+/** By where they work: the caps of the keys, and what they do. */
+const GROUPS = /** @type {[string, [string, string][]][]} */ ([
+  [
+    "everywhere",
+    [
+      [`${COMMAND} Enter`, "run"],
+      ["/", "focus"],
+      [`${COMMAND} V`, "paste"],
+      ["Esc", "close"],
+      ["?", "help"],
+    ],
+  ],
+  [
+    "gallery",
+    [
+      ["← → ↑ ↓", "tiles"],
+      ["Enter", "details"],
+    ],
+  ],
+  [
+    "references",
+    [
+      ["← →", "move"],
+      ["Delete", "remove"],
+    ],
+  ],
+  [
+    "images",
+    [
+      ["← →", "step"],
+      ["+ −", "zoom"],
+      ["0", "fit"],
+      [`${SHIFT} ← → ↑ ↓`, "pan"],
+    ],
+  ],
+  [
+    "mask",
+    [
+      ["← → ↑ ↓", "brush"],
+      ["Space", "paint"],
+      ["[ ]", "width"],
+      [`${COMMAND} Z`, "undo"],
+      [`${COMMAND} ${SHIFT} Z`, "redo"],
+    ],
+  ],
+]);
+const TEXT_FIELDS = "textarea, select, input:not([type=checkbox], [type=radio], [type=range], [type=file])";
 
 /** @param {EventTarget | null} target */
-const isTyping = (target) =>
-  target instanceof HTMLElement && (target.isContentEditable || TEXT_FIELDS.includes(target.tagName));
+const isTyping = (target) => target instanceof HTMLElement && (target.isContentEditable || target.matches(TEXT_FIELDS));
 
 /** @param {() => void} run */
 export function watchKeys(run) {
@@ -51,11 +89,26 @@ export function ShortcutsDialog() {
   const close = () => {
     shortcutsOpen.value = false;
   };
-  const item = (/** @type {string[]} */ [key, name]) =>
-    html`<div key=${name}><dt><kbd>${key}</kbd></dt><dd>${t(`playground.shortcuts.${name}`)}</dd></div>`;
   return html`
-    <${Dialog} title=${t("playground.shortcuts.title")} className="pg-dialog" closeButton onClose=${close}>
-      <dl class="keys">${SHORTCUTS.map(item)}</dl>
+    <${Dialog} title=${t("playground.shortcuts.title")} className="shortcuts" closeButton onClose=${close}>
+      ${GROUPS.map(([name, keys]) => html`<${Group} key=${name} name=${name} keys=${keys} />`)}
     <//>
   `;
 }
+
+/** @param {{name: string, keys: [string, string][]}} props */
+const Group = ({ name, keys }) => html`
+  <section>
+    <h3>${t(`playground.shortcuts.${name}.title`)}</h3>
+    <dl>
+      ${keys.map(
+        ([caps, act]) => html`
+          <div key=${act}>
+            <dt>${t(`playground.shortcuts.${name}.${act}`)}</dt>
+            <dd>${caps.split(" ").map((cap) => html`<kbd>${cap}</kbd>`)}</dd>
+          </div>
+        `,
+      )}
+    </dl>
+  </section>
+`;

@@ -1,11 +1,17 @@
 // The right side: a row of tabs, and the gallery, a matrix or the code below it.
 import { html } from "html";
+import { useEffect } from "preact/hooks";
 import { t } from "../i18n.js";
 import { CodePanel } from "./code_panel.js";
 import { Drawer } from "./drawer.js";
 import { Gallery } from "./gallery.js";
+import { openedItem } from "./items.js";
+import { isWide } from "./layout.js";
 import { MatrixPanel } from "./matrix.js";
+import { starting } from "./matrix_runs.js";
 import { NotifyButton } from "./notify.js";
+import { startedCount } from "./runs.js";
+import { SelectionBar } from "./selection.js";
 import { Tally } from "./tally.js";
 import { showView, view } from "./views.js";
 
@@ -29,6 +35,11 @@ const CONTENT = {
 };
 
 export function Stage() {
+  const started = startedCount.value;
+  // What the form starts is shown; a matrix shows its own.
+  useEffect(() => {
+    if (started && !starting.value) showView("gallery");
+  }, [started]);
   const tab = (/** @type {View} */ name) => html`
     <button
       key=${name}
@@ -54,6 +65,7 @@ export function Stage() {
       <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>
         ${CONTENT[view.value]()}
       </div>
+      ${!(openedItem.value && !isWide.value) && html`<${SelectionBar} />`}
     </section>
   `;
 }
