@@ -240,7 +240,7 @@ def test_l25_thumbnails_stand_for_all_images_until_one_is_looked_at(
         assert all(".thumb.webp" in url for url in files)
         assert 0 < sum(files.values()) < 3_000_000
         drawer.locator("[data-open]").nth(1).click()
-        page.wait_for_function("() => document.querySelector('dialog[open] img')?.naturalWidth >= 640")
+        page.wait_for_function("() => document.querySelector('dialog[open] [data-original]')?.naturalWidth >= 640")
         assert any("/files/" in url and ".thumb.webp" not in url for url in loaded)
         assert complaints == []
 
