@@ -75,8 +75,15 @@ class Assets:
     def find(self, name: str) -> Asset | None:
         return self._load(name) if name in self._files else None
 
+    def _content(self, name: str) -> bytes:
+        """Of the texts those that scripts read: the others are in the HTML, and are a third of the file."""
+        if not name.startswith("lang/"):
+            return self._files[name]
+        texts = json.loads(self._files[name])
+        return json.dumps({part: texts[part] for part in texts if part != "page"}, ensure_ascii=False).encode()
+
     @functools.cache  # noqa: B019  one for the whole process, like the files
     def _load(self, name: str) -> Asset:
-        content, suffix = self._files[name], Path(name).suffix
+        content, suffix = self._content(name), Path(name).suffix
         gzipped = gzip.compress(content, 9, mtime=0) if suffix in _COMPRESSIBLE else b""
         return Asset(_TYPES[suffix], content, gzipped if len(gzipped) < len(content) else b"")

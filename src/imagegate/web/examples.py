@@ -11,6 +11,7 @@ import functools
 import hashlib
 import itertools
 import secrets
+import stat
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -96,8 +97,10 @@ class Examples:
                 self._pairs = pairs
         return self._own
 
-    def image(self, name: str) -> bytes | None:
-        """A drawn one, as WebP."""
+    async def image(self, name: str) -> bytes | None:
+        """A drawn one, as WebP. The page may have come from another process."""
+        if name not in self._images:
+            await self.current()
         return self._images.get(name)
 
     @functools.cached_property
@@ -158,12 +161,12 @@ def _find_pairs(folder: Path) -> tuple[_Pair, ...] | None:
 
 
 def _state(*files: Path) -> tuple[int, ...]:
-    """Empty where one is gone meanwhile or too large for an image."""
+    """Empty where one is gone meanwhile, is no file or is too large for an image."""
     try:
         found = [file.stat() for file in files]
     except OSError:
         return ()
-    if any(one.st_size > MAX_BYTES for one in found):
+    if any(one.st_size > MAX_BYTES or not stat.S_ISREG(one.st_mode) for one in found):
         return ()
     return tuple(figure for one in found for figure in (one.st_mtime_ns, one.st_size))
 

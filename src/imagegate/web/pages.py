@@ -74,7 +74,7 @@ def _model_context(site: PageRenderer, name: str, found: ExampleSet) -> dict[str
 @get("/web/examples/{file:str}")
 async def example_image(site: PageRenderer, file: str) -> Response[bytes]:
     """An image of the operator's examples. Its address changes with its content."""
-    content = site.examples.image(file)
+    content = await site.examples.image(file)
     if content is None:
         return Response(b"no such file\n", status_code=404, media_type="text/plain")
     headers = {"Cache-Control": _IMMUTABLE, "X-Content-Type-Options": "nosniff"}

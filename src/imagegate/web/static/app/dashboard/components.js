@@ -1,6 +1,6 @@
 // What every view is built of: heading, badges, amounts, loading and error states.
 import { html } from "html";
-import { errorText } from "../errors.js";
+import { adviceFor, errorText } from "../errors.js";
 import { formatNumber, formatTime, t } from "../i18n.js";
 import { formatCredits, formatUsd, isNegative, roundDecimal } from "../money.js";
 import { signInOpen } from "../store.js";
@@ -104,18 +104,11 @@ export const TaskLink = ({ id, view = "tasks" }) => html`<a href=${linkTo(view, 
 /** @param {ApiError} error */
 const isSignedOut = (error) => error.code === "signed_out" || error.status === 401;
 
-/** @param {ApiError} error */
-function explain(error) {
-  if (isSignedOut(error)) return t("app.errors.codes.signed_out");
-  if (error.status === 403) return d("error.scope", { message: error.message });
-  return errorText(error);
-}
-
 /** @param {{error: ApiError, reload?: () => void}} props */
 export function ErrorNote({ error, reload }) {
   return html`
     <div class="note sun stack" role="alert" data-error=${error.code}>
-      <p><strong>${t("app.errors.title")}</strong> ${explain(error)}</p>
+      <p><strong>${errorText(error)}</strong> ${adviceFor(error)}</p>
       ${error.requestId && html`<p class="small soft">${d("error.request")} <code>${error.requestId}</code></p>`}
       <div class="row">
         ${isSignedOut(error) && html`<${SignInButton} className="tight" />`}

@@ -16,7 +16,6 @@ import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
 import { References } from "./reference_list.js";
 import { resumeRuns, runs, watchOtherTabs } from "./runs.js";
-import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 import { watchTally } from "./tally.js";
@@ -27,7 +26,7 @@ const Playground = () => html`
     <${Composer}><${References} /><//>
     <${Stage} />
     <${Announcement} /><${Pill} />
-    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
+    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
   </div>
 `;
 

@@ -5,10 +5,13 @@ import { t } from "../i18n.js";
 import { CodePanel } from "./code_panel.js";
 import { Drawer } from "./drawer.js";
 import { Gallery } from "./gallery.js";
+import { openedItem } from "./items.js";
+import { isWide } from "./layout.js";
 import { MatrixPanel } from "./matrix.js";
 import { starting } from "./matrix_runs.js";
 import { NotifyButton } from "./notify.js";
 import { startedCount } from "./runs.js";
+import { SelectionBar } from "./selection.js";
 import { Tally } from "./tally.js";
 import { showView, view } from "./views.js";
 
@@ -62,6 +65,7 @@ export function Stage() {
       <div class="stage-view" id="pg-view" role="tabpanel" aria-labelledby=${`pg-tab-${view.value}`}>
         ${CONTENT[view.value]()}
       </div>
+      ${!(openedItem.value && !isWide.value) && html`<${SelectionBar} />`}
     </section>
   `;
 }
