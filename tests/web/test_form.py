@@ -32,7 +32,7 @@ UPLOADS = "**/upload/stream"
 def hold(page: Page, pattern: str) -> list[Route]:
     """The requests that the page sends from now on, each of which waits until it is let go."""
     held: list[Route] = []
-    page.context.route(pattern, lambda route: held.append(route))
+    page.context.route(pattern, held.append)
     return held
 
 
