@@ -6,7 +6,7 @@ import { showToast } from "./toast.js";
 const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = 15_000;
 
-const reachable = signal(true);
+export const reachable = signal(true);
 
 /** Call `act` each time that the gateway is back, to load again what failed meanwhile. @param {() => void} act */
 export function onBack(act) {
