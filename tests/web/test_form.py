@@ -33,7 +33,7 @@ def hold(page: Page, pattern: str) -> list[Route]:
     """The requests that the page sends from now on, each of which waits until it is let go."""
     held: list[Route] = []
 
-    def keep(route: Route) -> None:
+    def keep(route: Route) -> None:  # a bound method of a built-in type is no handler to the driver
         held.append(route)
 
     page.context.route(pattern, keep)
