@@ -187,7 +187,7 @@ def test_l10_requested_against_actual_with_upstreams_for_the_operator_only(
         task = read_task(front.gateway, one, key)
         cells = {name: one.locator(f"[data-actual={name}]") for name in ("size", "quality", "tokens", "price", "n")}
         expect(cells["size"]).to_have_text("832 × 832")
-        expect(cells["quality"]).to_have_text("medium")
+        expect(cells["quality"]).to_have_text("Medium")
         expect(cells["n"]).to_have_text("1")
         expect(cells["tokens"]).to_contain_text(f"image output {task['usage']['tokens']['image_output']:,}")
         expect(cells["price"]).to_contain_text(format_for_people(str(task["billing"]["charged_credits"])))

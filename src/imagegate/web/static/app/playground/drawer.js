@@ -16,6 +16,7 @@ import { deleteTasks } from "./marks.js";
 import { Progress, RetryButton, StateBadge } from "./progress.js";
 import { Images } from "./result.js";
 import { dismissRun, isOver } from "./runs.js";
+import { SelectionBar } from "./selection.js";
 import { Tags } from "./tags.js";
 import { Star } from "./tile.js";
 
@@ -29,7 +30,7 @@ export function Drawer() {
   if (isWide.value) return html`<${Side} item=${item} label=${prompt || item.id}>${content}<//>`;
   return html`
     <${Dialog} title=${t("playground.drawer.title")} className="sheet" closeButton onClose=${closeDrawer}>
-      ${content}
+      ${content}<${SelectionBar} />
     <//>
   `;
 }

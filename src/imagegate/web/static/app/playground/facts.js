@@ -2,11 +2,14 @@
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
-import { formatNumber, formatTime, t } from "../i18n.js";
+import { formatNumber, t } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { isOperator } from "../store.js";
 
 /** @typedef {import("./runs.js").Run} Run */
+
+const MB = 1_000_000;
+const ONE_DIGIT = { maximumFractionDigits: 1 };
 
 /** @param {any} value @param {number} digits */
 const credits = (value, digits) => t("app.credits", { amount: roundDecimal(String(value), digits) });
@@ -14,8 +17,8 @@ const credits = (value, digits) => t("app.credits", { amount: roundDecimal(Strin
 /** @param {{run: Run}} props */
 export function Facts({ run }) {
   const { task } = run;
-  const { billing, duration, usage, request, attempts = [] } = task;
-  const seconds = duration && formatNumber(duration, { maximumFractionDigits: 1 });
+  const { billing, duration, usage, attempts = [] } = task;
+  const seconds = duration && formatNumber(duration, ONE_DIGIT);
   const took = seconds ? ` · ${t("playground.seconds", { seconds })}` : "";
   const version = usage.price_version && t("playground.facts.version", { version: usage.price_version });
   return html`
@@ -25,8 +28,7 @@ export function Facts({ run }) {
       </summary>
       <${Comparison} run=${run} />
       <p class="small soft">
-        ${t("playground.facts.task")}: <code>${task.id}</code> · ${request.model} ·${" "}
-        ${formatTime(task.created)}${version ? ` · ${version}` : ""}
+        ${t("playground.facts.task")}: <code>${task.id}</code>${version ? ` · ${version}` : ""}
       </p>
       <${Attempts} id=${task.id} attempts=${attempts} />
     </details>
@@ -63,11 +65,11 @@ function comparisonRows(run) {
   const { request, result_data: results = [], usage, billing } = run.task;
   const distinct = (/** @type {(result: any) => string} */ of) =>
     [...new Set(results.map(of))].filter(Boolean).join(", ");
-  const quality = request.quality ? t("playground.facts.not_reported") : "–";
+  const unreported = request.quality ? t("playground.facts.not_reported") : "–";
   return [
     ["size", [request.size, request.resolution].filter(Boolean).join(" · "), distinct(sizeOf) || "–"],
     ["format", request.output_format.toUpperCase(), formatText(results)],
-    ["quality", request.quality ?? "–", distinct((result) => result.quality) || quality],
+    ["quality", qualityText(request.quality) || "–", distinct(({ quality }) => qualityText(quality)) || unreported],
     ["n", String(request.n), String(results.length)],
     ["tokens", "–", tokenText(usage.tokens)],
     ["price", priceText(run), credits(billing.charged_credits, 4)],
@@ -80,8 +82,21 @@ const sizeOf = (result) => `${result.width} × ${result.height}`;
 /** @param {any[]} results */
 function formatText(results) {
   if (!results.length) return "–";
-  const sizes = results.map((result) => `${formatNumber(Math.round(result.bytes / 1024))} KiB`);
-  return `${results[0].mime_type} · ${sizes.join(", ")}`;
+  const sizes = results.map((result) => formatBytes(result.bytes));
+  return `${results[0].mime_type.split("/")[1].toUpperCase()} · ${sizes.join(", ")}`;
+}
+
+/** @param {number} bytes */
+const formatBytes = (bytes) =>
+  bytes < MB ? `${formatNumber(Math.ceil(bytes / 1000))} kB` : `${formatNumber(bytes / MB, ONE_DIGIT)} MB`;
+
+/** @param {string | null} quality as the API names it */
+const qualityText = (quality) => (quality ? translated("playground.quality", quality) : "");
+
+/** A word of an upstream may have no translation. @param {string} group @param {string} word */
+function translated(group, word) {
+  const text = t(`${group}.${word}`);
+  return text.startsWith(group) ? word : text;
 }
 
 /** @param {any} tokens */
@@ -126,8 +141,8 @@ function Margin({ costs }) {
 /** @param {{attempt: any, cost: any}} props */
 function Attempt({ attempt: { attempt, outcome, duration, charged }, cost }) {
   const parts = [
-    `${t("playground.facts.attempt", { number: attempt })}: ${outcome}`,
-    duration === null ? "" : t("playground.seconds", { seconds: formatNumber(duration) }),
+    `${t("playground.facts.attempt", { number: attempt })}: ${translated("playground.facts.outcome", outcome)}`,
+    duration === null ? "" : t("playground.seconds", { seconds: formatNumber(duration, ONE_DIGIT) }),
     t(charged ? "playground.facts.charged" : "playground.facts.not_charged"),
   ];
   return html`<li>${parts.filter(Boolean).join(", ")}${cost && html` · <${Cost} of=${cost} />`}</li>`;

@@ -5,13 +5,11 @@ import { errorText } from "../errors.js";
 import { t } from "../i18n.js";
 import { TaskFilters } from "../tasks/filters.js";
 import { isFiltered, NO_FILTERS } from "../tasks/list.js";
-import { focusPrompt, modelNames, setFields } from "./form.js";
+import { modelNames } from "./form.js";
 import { Grid } from "./grid.js";
 import { items, list } from "./items.js";
 import { isWide } from "./layout.js";
 import { startedCount } from "./runs.js";
-
-const EXAMPLES = ["fox", "harbour", "poster"];
 
 export function Gallery() {
   const scroller = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -67,7 +65,7 @@ const NoMatch = () => html`
   </div>
 `;
 
-/** Before the first run: an arch, and prompts to begin with. */
+/** Before the first run. */
 const Welcome = () => html`
   <div class="empty welcome">
     <svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
@@ -75,16 +73,5 @@ const Welcome = () => html`
       <circle cx="24" cy="21" r="4" /><path d="m13 40 8-10 5 6 4-4 5 8" />
     </svg>
     <p>${t("playground.welcome")}</p>
-    <p class="small">${t("playground.examples.title")}</p>
-    <ul>${EXAMPLES.map((name) => html`<${Example} key=${name} prompt=${t(`playground.examples.${name}`)} />`)}</ul>
   </div>
 `;
-
-/** @param {{prompt: string}} props */
-function Example({ prompt }) {
-  const use = () => {
-    setFields({ prompt });
-    focusPrompt();
-  };
-  return html`<li><button class="button tight" type="button" data-example onClick=${use}>${prompt}</button></li>`;
-}

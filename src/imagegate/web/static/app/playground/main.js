@@ -2,32 +2,34 @@
 import { effect } from "@preact/signals";
 import { html } from "html";
 import { render } from "preact";
+import { lazy } from "../lazy.js";
 import { account } from "../store.js";
-import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
 import { selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
-import { watchMatrix } from "./matrix_runs.js";
 import { Announcement, watchEnds } from "./notify.js";
 import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
 import { References } from "./reference_list.js";
 import { resumeRuns, runs, watchOtherTabs } from "./runs.js";
-import { SelectionBar } from "./selection.js";
 import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 import { watchTally } from "./tally.js";
 import { followTaskLink } from "./task_link.js";
+import { codeBody } from "./views.js";
+
+const CodeDialog = lazy(async () => (await import("./code_panel.js")).CodeDialog);
+const TaskCode = () => codeBody.value && html`<${CodeDialog} />`;
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
     <${Stage} />
     <${Announcement} /><${Pill} />
-    <${SelectionBar} /><${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
+    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${TaskCode} /><${ShortcutsDialog} />
   </div>
 `;
 
@@ -57,7 +59,6 @@ if (container) {
   watchEnds();
   watchOtherTabs();
   watchKeys(run);
-  watchMatrix();
   watchAccount();
   followTaskLink();
 }

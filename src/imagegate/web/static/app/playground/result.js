@@ -20,8 +20,10 @@ export function Images({ run }) {
     html`<li key=${result.result_id}><${Figure} image=${{ run, result, index }} expired=${expired} /></li>`;
   return html`
     <ul class=${`images ${results.length > 1 ? "many" : ""}`}>${results.map(item)}</ul>
-    ${expiresAt && html`<p class="small soft" data-expiry><${Countdown} until=${expiresAt} /></p>`}
-    ${notice && html`<p class="small soft">${t("playground.embedded")}</p>`}
+    <div class="small soft">
+      ${expiresAt && html`<p data-expiry><${Countdown} until=${expiresAt} /></p>`}
+      ${notice && html`<p>${t("playground.embedded")}</p>`}
+    </div>
   `;
 }
 

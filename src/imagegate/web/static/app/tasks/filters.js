@@ -1,5 +1,6 @@
 // The filters above a list of tasks: words of the prompt, status, model, date, star, references, tag.
 import { html } from "html";
+import { useState } from "preact/hooks";
 import { withValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { isFiltered, NO_FILTERS } from "./list.js";
@@ -20,6 +21,7 @@ function dayBefore(back) {
 
 /** @param {{list: TaskList, models: string[], children?: any}} props `children` stand behind the filters */
 export function TaskFilters({ list, models, children }) {
+  const [open, setOpen] = useState(false);
   const filters = list.filters.value;
   const set = list.setFilters;
   const statuses = STATUSES.map((status) => [status, t(`app.tasks.status.${status}`)]);
@@ -27,6 +29,14 @@ export function TaskFilters({ list, models, children }) {
   return html`
     <form class="task-filters" role="search" onSubmit=${submit}>
       <${SearchField} value=${filters.q} onChange=${(/** @type {string} */ q) => set({ q })} />
+      <button
+        class="button tight filters-open"
+        type="button"
+        aria-expanded=${open}
+        data-filters-open
+        onClick=${() => setOpen(!open)}
+      >${t("app.tasks.filters")}</button>
+      <div class=${`filters-rest ${open ? "open" : ""}`}>
       <${Choice} name="status" value=${filters.status} options=${statuses} set=${set} />
       <${Choice} name="model" value=${filters.model} options=${models.map((id) => [id, id])} set=${set} />
       <${Period} filters=${filters} set=${set} />
@@ -35,6 +45,7 @@ export function TaskFilters({ list, models, children }) {
       ${filters.tag && html`<${Tag} tag=${filters.tag} set=${set} />`}
       ${isFiltered(filters) && html`<${ClearButton} set=${set} />`}
       ${children}
+      </div>
     </form>
   `;
 }
