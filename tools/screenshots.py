@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Page
-from tests.support.gateway import Gateway
+from playwright.sync_api import Browser, Locator, Page
+from tests.support.gateway import THUMBNAILS, Gateway
 from tests.support.routed_gateway import RoutedGateway, route_config, upstream_config
 from tests.support.simulator import Simulator
 from tests.web.browser import open_browser, open_page, sign_in
+from tests.web.playground import open_drawer, open_refused, quoted_credits
 
 OUT = Path("dist/screenshots")
 README = Path("docs/images")
@@ -127,7 +128,7 @@ def settle(page: Page) -> None:
 def prepare_full_page(page: Page) -> None:
     """Prepare for one tall screenshot: no sticky elements, and lazy content is loaded."""
     page.evaluate("""async () => {
-        for (const one of document.querySelectorAll('.top, .run-bar')) one.style.position = 'static';
+        for (const one of document.querySelectorAll('.top, .composer, .run-bar')) one.style.position = 'static';
         for (let at = 0; at < document.body.scrollHeight; at += 600) {
             scrollTo(0, at);
             await new Promise((done) => setTimeout(done, 30));
@@ -137,7 +138,7 @@ def prepare_full_page(page: Page) -> None:
 
 
 def capture_customer_pages(camera: Camera, data: Path) -> None:
-    with Gateway(data) as gateway:
+    with Gateway(data, env=THUMBNAILS) as gateway:
         tasks = create_tasks(gateway)
         for name, path in PUBLIC.items():
             camera.take(gateway, path, name)
@@ -170,43 +171,41 @@ def _create_task(http: httpx.Client, prompt: str, fields: dict[str, Any]) -> str
     return str(answer.json()["id"])
 
 
-def open_tiles(page: Page, count: int) -> None:
-    """Open the newest tasks of the history as cards."""
-    for at in reversed(range(count)):
-        page.locator(".tile").nth(at).click()
-        page.locator("[data-task] [data-open]").first.wait_for()
-    page.locator("#playground").scroll_into_view_if_needed()
+def open_newest(page: Page) -> Locator:
+    return open_drawer(page, page.locator("[data-tile][data-state=completed]").first)
 
 
 def fill_composer(page: Page) -> None:
-    open_tiles(page, 2)
+    one = open_newest(page)
+    one.locator("[data-use]").first.click()
+    page.keyboard.press("Escape")
     page.fill("#pg-prompt", "A lighthouse on a basalt cliff, storm light, long exposure")
     page.check("input[name=pg-mode][value=ratio]")
     page.check("input[name=pg-ratio][value='3:2']")
     page.check("input[name=pg-quality][value=high]")
-    page.locator("[data-use]").first.click()
-    page.wait_for_timeout(600)
+    quoted_credits(page)
     page.evaluate("document.getElementById('playground').scrollIntoView()")
 
 
 def open_lightbox(page: Page) -> None:
-    open_tiles(page, 1)
-    page.locator("[data-open]").first.click()
+    open_newest(page).locator("[data-open]").first.click()
+    page.locator("[data-original]").wait_for()
 
 
 def open_comparison(page: Page) -> None:
-    open_tiles(page, 3)
     for at in range(3):
-        page.locator("[data-choose]").nth(at).check()
-    page.click("[data-compare]")
+        page.locator("[data-pick]").nth(at).check()
+    page.locator("[data-compare]:not([disabled])").click()
+    page.locator(".beside img").nth(2).wait_for()
 
 
 def open_mask_editor(page: Page) -> None:
-    open_tiles(page, 1)
-    page.locator("[data-use]").first.click()
+    open_newest(page).locator("[data-use]").first.click()
+    if page.locator("dialog.sheet[open]").count():
+        page.keyboard.press("Escape")
     page.click("[data-mask]")
-    page.locator(".mask-sheet img").wait_for()
-    box = page.locator(".mask-sheet canvas").bounding_box()
+    page.locator(".mask-cursor").wait_for(state="attached")
+    box = page.locator(".mask-stage canvas").bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
     page.mouse.down()
@@ -217,7 +216,7 @@ def open_mask_editor(page: Page) -> None:
 def open_code_panel(page: Page) -> None:
     page.fill("#pg-prompt", "A paper kite above a summer meadow")
     page.locator("[data-as-code]").click()
-    page.locator("[data-language=Python]").click()
+    page.locator("[data-language=python]").click()
 
 
 def show_refusal(page: Page) -> None:
@@ -229,7 +228,7 @@ def show_refusal(page: Page) -> None:
     )
     page.fill("#pg-prompt", "A paper kite above a summer meadow")
     page.click("[data-run]")
-    page.locator("[data-state=refused]").scroll_into_view_if_needed()
+    open_refused(page)
 
 
 def show_shortcuts(page: Page) -> None:
@@ -237,12 +236,19 @@ def show_shortcuts(page: Page) -> None:
     page.keyboard.press("?")
 
 
+def open_matrix(page: Page) -> None:
+    page.fill("#pg-prompt", "A paper kite above a summer meadow")
+    page.click("[data-as-matrix]")
+
+
 SCENES: dict[str, Callable[[Page], None]] = {
     "filled": fill_composer,
     "lightbox": open_lightbox,
     "compare": open_comparison,
     "mask": open_mask_editor,
+    "drawer": lambda page: open_newest(page).wait_for(),
     "code": open_code_panel,
+    "matrix": open_matrix,
     "refused": show_refusal,
     "keys": show_shortcuts,
 }
@@ -250,7 +256,7 @@ SCENES: dict[str, Callable[[Page], None]] = {
 
 def readme(browser: Browser, data: Path) -> None:
     README.mkdir(parents=True, exist_ok=True)
-    with Gateway(data / "page") as gateway:
+    with Gateway(data / "page", env=THUMBNAILS) as gateway:
         create_tasks(gateway)
         with open_themed_page(browser, gateway, "/", (1280, 860), "light", "en") as page:
             fill_composer(page)

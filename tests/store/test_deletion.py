@@ -188,6 +188,41 @@ def test_s5_8_gone_once_a_repeat_of_the_commit_finds_its_own(open_database: Open
     asyncio.run(scenario())
 
 
+def test_s5_8_gone_whatever_happens_to_the_task_at_the_same_moment(open_database: OpenDatabase) -> None:
+    """Stars, thumbnails, webhooks, refunds and the purge race with the deletion, on several writers."""
+
+    async def scenario() -> None:
+        db = open_database(writers=4, batch=3)
+        account_id, key = await create_customer(db, 10**6)
+        made = [await complete(db, key, None) for _ in range(12)]
+        found = [await db.read(tasks.find_task, account_id, task_id) for task_id in made]
+
+        async def deliver() -> None:
+            for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
+                one, result = sent.delivery, DeliveryResult(duration_ms=1, status=204)
+                await db.write(deliveries.end_attempt, account_id, one.id, one.number, result, ())
+
+        works = []
+        for task in found:
+            assert task is not None
+            works += [
+                draw_thumbnail(db, task),
+                db.write(change_metadata, account_id, task.id, {"starred": None}),
+                db.write(acts.delete_task, account_id, task.id, ACTOR),
+                db.write(change_metadata, account_id, task.id, {"starred": "true", "note": SECRET}),
+                db.write(refunds.refund_task, account_id, new_refund(task.id)),
+                deliver(),
+                db.write(purge.purge_tasks, 30 * US_PER_DAY, 10),
+            ]
+        await asyncio.gather(*works)
+        assert await db.snapshot(find_violations, 0) == []
+        assert SECRET not in await db.read(dump)
+        gone = await db.read(assets.list_expired_assets, 100)
+        assert {one.task_id for one in gone} == set(made)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("starred_at", ["create", "later"])
 def test_s5_7_starred_tasks_keep_thumbnail_and_row_until_they_are_not(
     open_database: OpenDatabase, starred_at: str

@@ -1,4 +1,5 @@
-"""F24: random sequences of submits, claims, ends, cancels, webhooks, crashes and lost leases against a plain model.
+"""F24: random sequences of submits, claims, ends, cancels, webhooks, stars, deletions, crashes and lost leases against
+a plain model.
 
 On both engines.
 """
@@ -33,12 +34,25 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import Attempt, Task
 from imagegate.domain.webhooks import DeliveryResult
-from imagegate.store import accounts, attempts, claims, deliveries, holds, ledger, refunds, settlement, tasks
+from imagegate.store import (
+    accounts,
+    attempts,
+    cancellation,
+    claims,
+    deliveries,
+    holds,
+    ledger,
+    refunds,
+    settlement,
+    tasks,
+)
 from imagegate.store.cancellation import AlreadyFinished, Cancelled, cancel_task
 from imagegate.store.database import Database, create_engine
+from imagegate.store.deletion import NotEnded, NotThere, TaskDeleted, delete_task
 from imagegate.store.holds import InsufficientCredit
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.invariants import find_violations
+from imagegate.store.task_metadata import MetadataChanged, NoSuchTask, change_metadata
 from imagegate.store.tasks import CancelRequested
 from tests.store.helpers import (
     LEASE_US,
@@ -72,6 +86,11 @@ class ExpectedTask:
     cancel_requested: bool = False
     charge: int = 0
     refunded: bool = False
+    deleted: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("completed", "failed")
 
 
 class DatabaseMachine(RuleBasedStateMachine):
@@ -178,7 +197,10 @@ class DatabaseMachine(RuleBasedStateMachine):
         task_id = list(self.model)[pick % len(self.model)]
         known = self.model[task_id]
         answer = self.write(cancel_task, self.account_id, task_id, f"cmt_{next(self.counter)}", render_webhook)
-        if known.state in ("completed", "failed"):
+        if known.deleted:
+            assert answer == cancellation.NoSuchTask()
+            return
+        if known.ended:
             cancelled = known.cancel_requested and not known.sent
             assert answer == (Cancelled() if cancelled else AlreadyFinished())
             return
@@ -193,8 +215,9 @@ class DatabaseMachine(RuleBasedStateMachine):
         for one in self.write(deliveries.claim_deliveries, "hook.test", f"boot{self.boot}", LEASE_US, 2):
             ended = self.run(self.db.read(tasks.find_task, self.account_id, one.delivery.task_id))
             assert ended is not None
-            # a webhook reports the end; a refund comes later
-            assert one.delivery.body.encode() == render_webhook(msgspec.structs.replace(ended, refunded=None))
+            # a webhook reports the end; a refund and a star come later
+            reported = msgspec.structs.replace(ended, refunded=None, metadata={}, starred_since=None)
+            assert one.delivery.body.encode() == render_webhook(reported)
             if dies:
                 continue
             answer = self.write(
@@ -244,6 +267,31 @@ class DatabaseMachine(RuleBasedStateMachine):
             assert (answer.amount, answer.replayed) == (known.charge, False)
             self.posted += known.charge
             known.refunded = True
+
+    @rule(pick=st.integers(0, 10**6), starred=st.booleans())
+    def star(self, pick: int, starred: bool) -> None:
+        ended = [task_id for task_id, known in self.model.items() if known.ended]
+        if not ended:
+            return
+        task_id = ended[pick % len(ended)]
+        answer = self.write(change_metadata, self.account_id, task_id, {"starred": "true" if starred else None})
+        assert answer == (NoSuchTask() if self.model[task_id].deleted else MetadataChanged())
+
+    @rule(pick=st.integers(0, 10**6))
+    def delete(self, pick: int) -> None:
+        if not self.model:
+            return
+        task_id = list(self.model)[pick % len(self.model)]
+        known = self.model[task_id]
+        answer = self.write(delete_task, self.account_id, task_id)
+        if known.deleted:
+            assert answer == NotThere()
+        elif not known.ended:
+            assert answer == NotEnded()
+        else:
+            assert isinstance(answer, TaskDeleted)
+            known.deleted = True
+            self.used = {name: used for name, used in self.used.items() if used[0] != task_id}
 
     @rule(claim=claims)
     def fail(self, claim: tuple[Task, Attempt] | None) -> None:
@@ -298,13 +346,13 @@ class DatabaseMachine(RuleBasedStateMachine):
         assert (account.posted, account.held) == (self.posted, self.held)
         for task_id, known in self.model.items():
             task = self.run(self.db.read(tasks.find_task, self.account_id, task_id))
-            assert task is not None
+            assert (task is None) == known.deleted
+            if task is None:
+                continue
             assert (task.state, task.claim_no, task.crashes) == (known.state, known.claim_no, known.crashes)
             assert task.cancellable == (known.state in ("queued", "running") and not known.sent)
         listed = self.run(self.db.read(deliveries.list_deliveries, self.account_id, None, 1000)).rows
-        ended = {
-            name for name, known in self.model.items() if known.callback and known.state in ("completed", "failed")
-        }
+        ended = {name for name, known in self.model.items() if known.callback and known.ended and not known.deleted}
         assert {one.task_id for one in listed} == ended
         assert self.run(self.db.snapshot(find_violations, 10**9)) == []
 

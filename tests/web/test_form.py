@@ -32,7 +32,11 @@ UPLOADS = "**/upload/stream"
 def hold(page: Page, pattern: str) -> list[Route]:
     """The requests that the page sends from now on, each of which waits until it is let go."""
     held: list[Route] = []
-    page.context.route(pattern, lambda route: held.append(route))
+
+    def keep(route: Route) -> None:  # a bound method of a built-in type is no handler to the driver
+        held.append(route)
+
+    page.context.route(pattern, keep)
     return held
 
 

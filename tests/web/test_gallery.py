@@ -29,10 +29,13 @@ def _make(gateway: Gateway, key: str, prompt: str, **fields: Any) -> str:
     return task
 
 
-def _box(one: Locator) -> dict[str, float]:
-    found = one.bounding_box()
-    assert found
-    return {**found, "bottom": found["y"] + found["height"]}
+# Whether all of the prompt can be clicked.
+IS_BARE = """() => {
+    const prompt = document.getElementById('pg-prompt');
+    prompt.scrollIntoView({ block: 'center', behavior: 'instant' });
+    const { x, y, width, height } = prompt.getBoundingClientRect();
+    return [0.1, 0.5, 0.9].every((part) => document.elementFromPoint(x + width / 2, y + height * part) === prompt);
+}"""
 
 
 def test_l23_form_and_gallery_stay_in_sight_and_a_tile_tells_what_it_is(tabs: Tabs, front: RoutedSite) -> None:
@@ -54,6 +57,14 @@ def test_l23_form_and_gallery_stay_in_sight_and_a_tile_tells_what_it_is(tabs: Ta
             re.compile(r":\d\d"),
         ):
             expect(about).to_contain_text(shown)
+        for width, height in ((1280, 900), (640, 450)):
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate(IS_BARE), (width, height)
+        page.set_viewport_size(DESKTOP)
+        page.evaluate("document.getElementById('playground').scrollIntoView({ behavior: 'instant' })")
+        for part in ("#pg-prompt", "[data-run]", "[data-price]"):
+            expect(page.locator(part)).to_be_in_viewport(ratio=1)
+        expect(tile).to_be_in_viewport(ratio=1)
         drawer = open_drawer(page, tile)
         expect(page.locator("aside.drawer")).to_be_focused()
         expect(drawer.locator("[data-prompt]")).to_contain_text("a newer one")
@@ -229,7 +240,7 @@ def test_l25_thumbnails_stand_for_all_images_until_one_is_looked_at(
         assert all(".thumb.webp" in url for url in files)
         assert 0 < sum(files.values()) < 3_000_000
         drawer.locator("[data-open]").nth(1).click()
-        page.wait_for_function("() => document.querySelector('dialog[open] img')?.naturalWidth >= 640")
+        page.wait_for_function("() => document.querySelector('dialog[open] [data-original]')?.naturalWidth >= 640")
         assert any("/files/" in url and ".thumb.webp" not in url for url in loaded)
         assert complaints == []
 

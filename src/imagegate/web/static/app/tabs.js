@@ -1,6 +1,6 @@
 // Enhances what a page without a script shows one below the other: tabs, the endpoint picker, copy buttons.
 import { t } from "./i18n.js";
-import { showToast } from "./store.js";
+import { showToast } from "./toast.js";
 
 /** @param {HTMLElement} box */
 function makeTabs(box) {
@@ -56,6 +56,34 @@ function makeCopyButton(button) {
   });
 }
 
+/** @type {Record<string, import("./playground/highlight.js").Language>} */
+const LANGUAGES = { cURL: "shell", Python: "python", JavaScript: "javascript", JSON: "javascript" };
+
+/** Colours the programs that come near the window. */
+async function highlightPrograms() {
+  const { highlight } = await import("./playground/highlight.js");
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        observer.unobserve(target);
+        const language = LANGUAGES[target.getAttribute("data-highlight") ?? ""];
+        target.replaceChildren(...highlight(target.textContent ?? "", language).map(toSpan));
+      }
+    },
+    { rootMargin: "400px" },
+  );
+  forEach("[data-highlight]", (element) => observer.observe(element));
+}
+
+/** @param {import("./playground/highlight.js").Piece} piece */
+function toSpan({ kind, text }) {
+  const span = document.createElement("span");
+  if (kind) span.className = `code-${kind}`;
+  span.textContent = text;
+  return span;
+}
+
 /** @param {string} selector @param {(element: any) => void} enhance */
 function forEach(selector, enhance) {
   for (const element of document.querySelectorAll(selector)) enhance(element);
@@ -65,4 +93,5 @@ export function enhancePage() {
   forEach("[data-tabs]", makeTabs);
   forEach("[data-reference]", makeEndpointPicker);
   if (navigator.clipboard) forEach("[data-copy]", makeCopyButton);
+  if (document.querySelector("[data-highlight]")) highlightPrograms();
 }

@@ -2,13 +2,11 @@
 import { html } from "html";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
-import { codeBody } from "./code_panel.js";
 import { fillForm, focusPrompt } from "./form.js";
 import { closeDrawer } from "./items.js";
-import { openMatrix } from "./matrix_runs.js";
 import { addStored } from "./references.js";
 import { SpendButton } from "./spend_button.js";
-import { showView } from "./views.js";
+import { codeBody, showView } from "./views.js";
 
 /** The body that made a task, without what is empty or does not apply. @param {any} request */
 function requestBody(request) {
@@ -47,6 +45,7 @@ export function RunActions({ run }) {
 function MatrixButton({ id }) {
   const open = async () => {
     closeDrawer();
+    const { openMatrix } = await import("./matrix_runs.js");
     if (await openMatrix(id)) showView("matrix");
   };
   return html`

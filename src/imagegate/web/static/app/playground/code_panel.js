@@ -8,11 +8,10 @@ import { showToast } from "../store.js";
 import { blockers, request } from "./form.js";
 import { highlight } from "./highlight.js";
 import { PROGRAMS } from "./snippets.js";
+import { codeBody } from "./views.js";
 
 const STORAGE_KEY = "imagegate.code";
 
-/** The body that the dialog shows as code. */
-export const codeBody = signal(/** @type {any} */ (null));
 const chosen = signal(storedChoice());
 
 function storedChoice() {

@@ -2,20 +2,14 @@
 
 /** @param {HTMLElement} form @returns {() => void} the end of it */
 export function followFold(form) {
-  let scheduled = 0;
-  const measure = () => {
-    scheduled = 0;
+  const measure = () =>
     form.style.setProperty("--top", `${Math.max(0, Math.round(form.getBoundingClientRect().top))}px`);
-  };
-  const onMove = () => {
-    scheduled ||= requestAnimationFrame(measure);
-  };
   measure();
-  addEventListener("scroll", onMove, { passive: true });
-  addEventListener("resize", onMove);
+  // Both come once a frame, before it is drawn.
+  addEventListener("scroll", measure, { passive: true });
+  addEventListener("resize", measure);
   return () => {
-    cancelAnimationFrame(scheduled);
-    removeEventListener("scroll", onMove);
-    removeEventListener("resize", onMove);
+    removeEventListener("scroll", measure);
+    removeEventListener("resize", measure);
   };
 }

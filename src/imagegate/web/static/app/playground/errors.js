@@ -1,11 +1,6 @@
 // The errors of runs, with whether anything was charged.
 import { html } from "html";
-import { adviceFor, chargeText, ErrorBox } from "../errors.js";
-
-export { errorWithAdvice } from "../errors.js";
-
-/** What to do about a code; empty where the message says it all. @param {string} code */
-export const advice = (code) => adviceFor({ code });
+import { chargeText, ErrorBox } from "../errors.js";
 
 /** A refused request: there is no task, and nothing is held. @param {{error: import("../api.js").ApiError}} props */
 export const RequestError = ({ error }) => html`<${ErrorBox} error=${error} charge=${chargeText(error)} />`;

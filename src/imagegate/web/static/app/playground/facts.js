@@ -2,7 +2,7 @@
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
-import { formatNumber, formatTime, t } from "../i18n.js";
+import { formatNumber, t } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { isOperator } from "../store.js";
 
@@ -17,7 +17,7 @@ const credits = (value, digits) => t("app.credits", { amount: roundDecimal(Strin
 /** @param {{run: Run}} props */
 export function Facts({ run }) {
   const { task } = run;
-  const { billing, duration, usage, request, attempts = [] } = task;
+  const { billing, duration, usage, attempts = [] } = task;
   const seconds = duration && formatNumber(duration, ONE_DIGIT);
   const took = seconds ? ` · ${t("playground.seconds", { seconds })}` : "";
   const version = usage.price_version && t("playground.facts.version", { version: usage.price_version });
@@ -28,8 +28,7 @@ export function Facts({ run }) {
       </summary>
       <${Comparison} run=${run} />
       <p class="small soft">
-        ${t("playground.facts.task")}: <code>${task.id}</code> · ${request.model} ·${" "}
-        ${formatTime(task.created)}${version ? ` · ${version}` : ""}
+        ${t("playground.facts.task")}: <code>${task.id}</code>${version ? ` · ${version}` : ""}
       </p>
       <${Attempts} id=${task.id} attempts=${attempts} />
     </details>

@@ -13,7 +13,7 @@ import {
   model,
   modelName,
 } from "./model.js";
-import { pixelError, sizeOfRatio } from "./sizes.js";
+import { pixelError, sizeOfRatio, snapEdge } from "./sizes.js";
 
 export { imageCounts, maxPrompt, maxReferences, model, modelName, modelNames } from "./model.js";
 
@@ -27,6 +27,8 @@ export { imageCounts, maxPrompt, maxReferences, model, modelName, modelNames } f
  * @typedef {{url: string, preview: string, referenceKey: string, edits: import("./mask_strokes.js").Edit[],
  *   image?: Blob}} Mask   `image`: what `preview` shows
  */
+
+export const FORMATS = ["png", "jpeg", "webp"];
 
 /** @type {Readonly<Fields>} */
 export const EMPTY_FIELDS = {
@@ -153,10 +155,13 @@ export function fitFieldsToModel() {
 
 /** The fields that name this size, or the nearest that the model has. @param {string} name @returns {Partial<Fields>} */
 export function sizeFields(name) {
-  const { values, ratios } = model.value.parameters.size ?? {};
+  const { values, ratios, pixels: rules } = model.value.parameters.size ?? {};
   if (values) return { mode: "table", table: values.includes(name) ? name : sizeOfRatio(name, values) };
   const pixels = /^(\d{1,5})x(\d{1,5})$/.exec(name);
-  if (pixels) return { mode: "custom", width: Number(pixels[1]), height: Number(pixels[2]) };
+  if (pixels) {
+    const [width, height] = pixels.slice(1).map((edge) => (rules ? snapEdge(Number(edge), rules) : Number(edge)));
+    return { mode: "custom", width, height };
+  }
   const isRatio = ratios?.includes(name) ?? /^\d+:\d+$/.test(name);
   return isRatio ? { mode: "ratio", ratio: name } : { mode: "auto" };
 }
@@ -195,7 +200,8 @@ export async function restoreForm(state) {
 
 /** Settings of a request, each of which may be missing. @param {any} old @returns {Partial<Fields>} */
 export function requestFields(old) {
-  const { output_format: format = "png", output_compression: compression } = old;
+  const format = FORMATS.includes(old.output_format) ? old.output_format : EMPTY_FIELDS.format;
+  const compression = Number(old.output_compression ?? EMPTY_FIELDS.compression);
   return {
     ...sizeFields(String(old.size ?? "auto")),
     tier: old.resolution ?? EMPTY_FIELDS.tier,
@@ -203,8 +209,8 @@ export function requestFields(old) {
     quality: old.quality ?? "",
     n: Number(old.n ?? 1),
     format,
-    compression: format === "png" ? EMPTY_FIELDS.compression : Number(compression ?? EMPTY_FIELDS.compression),
-    background: old.background ?? "opaque",
+    compression: format !== "png" && compression >= 0 && compression <= 100 ? compression : EMPTY_FIELDS.compression,
+    background: old.background === "transparent" && format !== "jpeg" ? "transparent" : "opaque",
   };
 }
 

@@ -1,5 +1,6 @@
 // One press, one purchase: the same body pressed again in any tab, before the answer or just after it, is sent under the
 // same Idempotency-Key, so that the gateway answers it with the same task.
+import { isUnanswered } from "../api.js";
 import { inStore, resultOf } from "../database.js";
 import { randomId } from "../ids.js";
 import { account } from "../store.js";
@@ -46,7 +47,7 @@ async function claim(store, wanted) {
  * @param {any} body @param {string} key @param {import("../api.js").Reply} reply
  */
 export async function settleKey(body, key, reply) {
-  if (!reply.ok && reply.status === 0) return;
+  if (!reply.ok && isUnanswered(reply)) return;
   const id = idOf(body);
   const settled = { id, key, at: 0, answeredAt: reply.ok ? Date.now() : 1 };
   ofThisTab.set(id, settled);

@@ -1,5 +1,6 @@
 // What the gallery shows: the account's tasks and this page's runs as one list, newest first.
 import { computed, effect, signal } from "@preact/signals";
+import { onBack } from "../connection.js";
 import { account } from "../store.js";
 import { createTaskList, isFiltered } from "../tasks/list.js";
 import { endedCount, isOver, openTask, runs } from "./runs.js";
@@ -11,6 +12,7 @@ import { endedCount, isOver, openTask, runs } from "./runs.js";
  */
 
 export const list = createTaskList({ path: "/v1/tasks", pageSize: 100 });
+onBack(() => list.error.value && list.reload());
 /** The key of the item in the drawer, or "". */
 export const opened = signal("");
 

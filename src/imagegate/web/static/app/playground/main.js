@@ -2,15 +2,14 @@
 import { effect } from "@preact/signals";
 import { html } from "html";
 import { render } from "preact";
+import { lazy } from "../lazy.js";
 import { account } from "../store.js";
-import { CodeDialog } from "./code_panel.js";
 import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
 import { selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
 import { Lightbox } from "./lightbox.js";
 import { MaskEditor } from "./mask_editor.js";
-import { watchMatrix } from "./matrix_runs.js";
 import { Announcement, watchEnds } from "./notify.js";
 import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
@@ -20,13 +19,17 @@ import { ShortcutsDialog, watchKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 import { watchTally } from "./tally.js";
 import { followTaskLink } from "./task_link.js";
+import { codeBody } from "./views.js";
+
+const CodeDialog = lazy(async () => (await import("./code_panel.js")).CodeDialog);
+const TaskCode = () => codeBody.value && html`<${CodeDialog} />`;
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
     <${Stage} />
     <${Announcement} /><${Pill} />
-    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
+    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${TaskCode} /><${ShortcutsDialog} />
   </div>
 `;
 
@@ -56,7 +59,6 @@ if (container) {
   watchEnds();
   watchOtherTabs();
   watchKeys(run);
-  watchMatrix();
   watchAccount();
   followTaskLink();
 }

@@ -86,6 +86,12 @@ export async function deleteTasks(ids) {
     await Promise.all(ids.slice(at, at + DELETED_AT_ONCE).map(deleteTask));
   }
   loadTally();
+  // The button that was pressed may be gone with what it deleted.
+  if (document.activeElement === document.body) focusGallery();
+}
+
+function focusGallery() {
+  /** @type {HTMLElement | null} */ (document.querySelector("[data-gallery] [data-show]"))?.focus();
 }
 
 /** @param {string} id */

@@ -20,16 +20,20 @@ import {
 } from "./matrix_cells.js";
 import { isAffordable, priceOf, total, watchQuotes } from "./matrix_price.js";
 import { MatrixResults, MatrixRows } from "./matrix_rows.js";
-import { matrix, starting, startMatrix } from "./matrix_runs.js";
+import { matrix, startMatrix, watchMatrix } from "./matrix_runs.js";
+import { matrixStarting } from "./views.js";
 
 /** @typedef {import("./matrix_cells.js").Axis} Axis */
 /** @typedef {import("./matrix_cells.js").Cell} Cell */
 
-export const MatrixPanel = () => html`
-  <section class="matrix" aria-label=${t("playground.matrix.title")}>
-    ${matrix.value ? html`<${MatrixResults} />` : html`<${Setup} />`}
-  </section>
-`;
+export function MatrixPanel() {
+  useEffect(watchMatrix, []);
+  return html`
+    <section class="matrix" aria-label=${t("playground.matrix.title")}>
+      ${matrix.value ? html`<${MatrixResults} />` : html`<${Setup} />`}
+    </section>
+  `;
+}
 
 function Setup() {
   const models = selected("model").join();
@@ -125,8 +129,8 @@ function Total() {
       <button
         type="button"
         class="button main"
-        aria-busy=${starting.value}
-        aria-disabled=${starting.value || Boolean(reason && account.value)}
+        aria-busy=${matrixStarting.value}
+        aria-disabled=${matrixStarting.value || Boolean(reason && account.value)}
         title=${known ? t("playground.spend.maximum", about) : reason}
         data-run-matrix
         onClick=${run}

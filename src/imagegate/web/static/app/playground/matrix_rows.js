@@ -7,8 +7,9 @@ import { formatUsd, moneyOf, sumMoney } from "../money.js";
 import { promptOf } from "./items.js";
 import { isWide } from "./layout.js";
 import { arrange, nameOf } from "./matrix_cells.js";
-import { closeMatrix, results, starting } from "./matrix_runs.js";
+import { closeMatrix, results } from "./matrix_runs.js";
 import { Tile } from "./tile.js";
+import { matrixStarting } from "./views.js";
 
 /** @typedef {import("./matrix_cells.js").Values} Values */
 /** @typedef {import("./matrix_runs.js").Result} Result */
@@ -40,7 +41,7 @@ export function MatrixResults() {
   const top = useRef(/** @type {HTMLElement | null} */ (null));
   // The button that began it is gone.
   useEffect(() => {
-    if (!starting.value) return;
+    if (!matrixStarting.value) return;
     top.current?.focus({ preventScroll: true });
     if (!isWide.value) top.current?.scrollIntoView();
   }, []);
@@ -50,7 +51,7 @@ export function MatrixResults() {
         <p class="matrix-prompt" title=${prompt}>${prompt}</p>
         <p class="small soft" data-matrix-state>${stateText(found)}</p>
       </div>
-      <button type="button" class="button tight" disabled=${starting.value} data-matrix-new onClick=${closeMatrix}>
+      <button type="button" class="button tight" disabled=${matrixStarting.value} data-matrix-new onClick=${closeMatrix}>
         ${t("playground.matrix.change")}
       </button>
     </header>

@@ -10,6 +10,7 @@ import { claimKey, settleKey } from "./gesture.js";
 import { MAX_CELLS, nameOf } from "./matrix_cells.js";
 import { sumOf } from "./matrix_price.js";
 import { runs, startRun } from "./runs.js";
+import { matrixStarting } from "./views.js";
 
 /**
  * @typedef {import("./matrix_cells.js").Cell & {quote: any}} QuotedCell
@@ -23,7 +24,6 @@ const STORAGE_KEY = "imagegate.matrix";
 
 /** The matrix in sight. */
 export const matrix = signal(/** @type {{id: string, places: Place[]} | null} */ (null));
-export const starting = signal(false);
 
 /** @param {any} body */
 const keyOf = ({ metadata, ...body }) => JSON.stringify(body);
@@ -45,15 +45,15 @@ function itemOf(id, { key, row }) {
 
 /** Run these cells. A second press while it begins, or just after it, begins nothing. @param {QuotedCell[]} cells */
 export async function startMatrix(cells) {
-  if (starting.value) return;
-  starting.value = true;
+  if (matrixStarting.value) return;
+  matrixStarting.value = true;
   const gesture = { matrix: cells.map(({ key }) => key) };
   try {
     const id = await claimKey(gesture);
     if (matrix.value?.id !== id) await begin(id, cells);
     await settleKey(gesture, id, { ok: true, status: 200, value: null });
   } finally {
-    starting.value = false;
+    matrixStarting.value = false;
   }
 }
 
@@ -112,14 +112,16 @@ function placeOf(row) {
   return { key: id, values: { model, quality: quality ?? "", size, resolution: resolution ?? "" }, row };
 }
 
-/** The matrix of before a reload; another account sees none of it. */
+/** The account whose matrix is in sight, by its key. */
+let owner = "";
+
+/** Show the matrix of before a reload; another account sees none of it. @returns {() => void} the end of it */
 export function watchMatrix() {
-  let key = "";
   return effect(() => {
-    const now = account.value?.key_shown ?? "";
-    if (key && key !== now) show(null);
-    else if (now && !key && storedId()) openMatrix(storedId());
-    key = now;
+    const key = account.value?.key_shown ?? "";
+    if (owner && owner !== key) show(null);
+    else if (key && !owner && storedId()) openMatrix(storedId());
+    owner = key;
   });
 }
 

@@ -75,10 +75,12 @@ const billedItems = () =>
 export function Price() {
   const { expected, maximum } = quote.value ?? {};
   return html`
-    <dl class="price" aria-busy=${quoting.value} data-price>
-      <${Figure} name="expected" money=${expected} strong />
-      <${Figure} name="maximum" money=${maximum} />
-    </dl>
+    <section class="price" aria-label=${t("playground.price.title")} aria-busy=${quoting.value} data-price>
+      <dl>
+        <${Figure} name="expected" money=${expected} strong />
+        <${Figure} name="maximum" money=${maximum} />
+      </dl>
+    </section>
   `;
 }
 

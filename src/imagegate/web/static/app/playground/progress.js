@@ -1,7 +1,7 @@
 // How far a run is: state, time, cancel. Used by its tile and by the drawer.
 import { html } from "html";
+import { errorWithAdvice } from "../errors.js";
 import { formatNumber, t } from "../i18n.js";
-import { errorWithAdvice } from "./errors.js";
 import { cancelRun, clock, dismissRun, retryRun } from "./runs.js";
 
 /** @typedef {import("./runs.js").Run} Run */

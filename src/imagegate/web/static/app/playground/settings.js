@@ -3,7 +3,7 @@ import { html } from "html";
 import { withValue } from "../dom.js";
 import { SelectField } from "../fields.js";
 import { t } from "../i18n.js";
-import { chooseModel, fields, imageCounts, model, modelName, modelNames, setFields } from "./form.js";
+import { chooseModel, FORMATS, fields, imageCounts, model, modelName, modelNames, setFields } from "./form.js";
 import { Segments } from "./segments.js";
 import { Size } from "./size_settings.js";
 
@@ -67,7 +67,7 @@ function Format() {
           name="format"
           label=${t("playground.format.title")}
           value=${format}
-          options=${["png", "jpeg", "webp"]}
+          options=${FORMATS}
           text=${formatName}
           onPick=${setFormat}
         />

@@ -2,18 +2,16 @@
 import { html } from "html";
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n.js";
-import { CodePanel } from "./code_panel.js";
+import { lazy } from "../lazy.js";
 import { Drawer } from "./drawer.js";
 import { Gallery } from "./gallery.js";
 import { openedItem } from "./items.js";
 import { isWide } from "./layout.js";
-import { MatrixPanel } from "./matrix.js";
-import { starting } from "./matrix_runs.js";
 import { NotifyButton } from "./notify.js";
 import { startedCount } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { Tally } from "./tally.js";
-import { showView, view } from "./views.js";
+import { matrixStarting, showView, view } from "./views.js";
 
 /** @typedef {import("./views.js").View} View */
 
@@ -28,6 +26,9 @@ function stepTab({ key, currentTarget }) {
   /** @type {HTMLElement} */ (currentTarget).querySelector(/** @type {any} */ (`#pg-tab-${next}`))?.focus();
 }
 
+const MatrixPanel = lazy(async () => (await import("./matrix.js")).MatrixPanel);
+const CodePanel = lazy(async () => (await import("./code_panel.js")).CodePanel);
+
 const CONTENT = {
   gallery: () => html`<${Gallery} /><${Drawer} />`,
   matrix: () => html`<${MatrixPanel} /><${Drawer} />`,
@@ -38,7 +39,7 @@ export function Stage() {
   const started = startedCount.value;
   // What the form starts is shown; a matrix shows its own.
   useEffect(() => {
-    if (started && !starting.value) showView("gallery");
+    if (started && !matrixStarting.value) showView("gallery");
   }, [started]);
   const tab = (/** @type {View} */ name) => html`
     <button

@@ -114,7 +114,7 @@ export function Star({ item }) {
       type="button"
       aria-pressed=${starred}
       aria-label=${text}
-      title=${text}
+      title=${starred ? text : t("playground.star.about")}
       data-star
       onClick=${() => toggleStar(item)}
     ><${StarIcon} /></button>
