@@ -35,7 +35,7 @@ def main() -> None:
 
 def _paint(text: ExampleText, out: Path) -> None:
     model = load_catalog().models[DEFAULT_MODEL]
-    request = example_request(text, model.id, model.qualities)
+    request = example_request(text, model.id, model)
     order = FAMILIES[model.family].build_order(request, model, None, Credit().auto_cap)
     paint(
         PaintRequest(

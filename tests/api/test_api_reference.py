@@ -144,7 +144,13 @@ def things_of(gateway: Gateway, key: str) -> dict[str, str]:
         task = parse_response(client.post(CREATE, json=SMALL_IMAGE, headers=WAIT))
         other = parse_response(client.post("/v1/keys", json={"name": "other"}))
         file = parse_response(client.post("/api/v1/files/upload/base64", json={"base64_data": PIXEL_PNG_BASE64}))
-    return {"TASK_ID": task["id"], "KEY_ID": other["id"], "FILE_ID": file["data"]["file_id"], "DELIVERY_ID": "evt_none"}
+    return {
+        "TASK_ID": task["id"],
+        "KEY_ID": other["id"],
+        "FILE_ID": file["data"]["file_id"],
+        "DELIVERY_ID": "evt_none",
+        "ACCOUNT_ID": "acc_none",
+    }
 
 
 def _names(one: dict[str, Any]) -> bool:

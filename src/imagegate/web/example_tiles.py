@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from imagegate.catalog.schema import Model
 from imagegate.domain.errors import InvalidRequest, ModelNotFound, ServiceUnavailable
 from imagegate.domain.images import ImageRequest
 from imagegate.flows.quote import find_model, quote_model
@@ -36,17 +37,22 @@ def example_tiles(runtime: Runtime, examples: Iterable[Example], page_model: str
     return [tile for one in examples for tile in _tiles(runtime, one, page_model)]
 
 
-def example_request(text: ExampleText, page_model: str, qualities: tuple[str, ...]) -> ImageRequest:
-    """A model without qualities gets none, as from the form."""
-    fields: dict[str, Any] = {name: getattr(text, name) for name in text.__struct_fields__ if name != "language"}
-    return ImageRequest(**fields | {"model": text.model or page_model, "quality": text.quality if qualities else None})
+def example_request(text: ExampleText, name: str, model: Model) -> ImageRequest:
+    """Without what the model ignores, as from the form."""
+    fields: dict[str, Any] = {field: getattr(text, field) for field in text.__struct_fields__ if field != "language"}
+    fields["model"] = name
+    if not model.qualities:
+        fields["quality"] = None
+    if model.sizes == "table":
+        fields["resolution"] = None
+    return ImageRequest(**fields)
 
 
 def _tiles(runtime: Runtime, example: Example, page_model: str) -> Iterator[ExampleTile]:
-    text = example.text
+    text, name = example.text, example.text.model or page_model
     try:
-        model, alias = find_model(runtime, text.model or page_model)
-        request = example_request(text, page_model, model.qualities)
+        model, alias = find_model(runtime, name)
+        request = example_request(text, name, model)
         priced = quote_model(runtime, request, model, alias, runtime.clock())
     except (InvalidRequest, ModelNotFound, ServiceUnavailable):
         return
@@ -54,7 +60,7 @@ def _tiles(runtime: Runtime, example: Example, page_model: str) -> Iterator[Exam
     yield ExampleTile(
         image=example.image,
         prompt=text.prompt,
-        model=text.model or page_model,
+        model=name,
         settings=_settings(request, priced.order.n),
         quality=priced.order.quality if model.qualities else "",
         amount=display_amount(priced.expected.total, runtime.credits_per_usd),

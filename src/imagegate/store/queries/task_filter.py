@@ -40,8 +40,10 @@ class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 def build_where(filters: TaskFilter) -> tuple[str, dict[str, Any]]:
     """The condition, and the values of its parameters."""
+    is_noted = filters.starred is True or bool(filters.tag) or filters.metadata is not None
     parts = {
-        "account_id = :account_id": bool(filters.account_id),
+        # What is noted is found by its own index, which SQLite prefers only where there is none to go by the account.
+        ("account_id || '' = :account_id" if is_noted else "account_id = :account_id"): bool(filters.account_id),
         STATUS_SQL.get(filters.status, ""): bool(filters.status),
         "model = :model": bool(filters.model),
         f"{ORDER_REFERENCES} > 0": filters.references is True,

@@ -16,7 +16,7 @@ export function lazy(load) {
         loaded = found;
         setComponent(() => found);
       };
-      load().then(show, () => showToast(t("app.errors.network"), "bad"));
+      load().then(show, () => showToast(t("app.errors.codes.network"), "bad"));
     }, []);
     return component && html`<${component} ...${props} />`;
   };

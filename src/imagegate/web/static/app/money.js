@@ -25,7 +25,10 @@ export function roundDecimal(text, digits) {
 /** The difference of two decimal texts, exact to nine digits. @param {string} from @param {string} amount */
 export const subtractDecimals = (from, amount) => fromNanos(toNanos(from) - toNanos(amount));
 
-/** What a task cost: there amounts are numbers of JSON. @param {{credits: number, usd: number}} cost @returns {Money} */
+/**
+ * What a task cost: there amounts are numbers of JSON.
+ * @param {{credits: number, usd: number}} cost @returns {Money}
+ */
 export function moneyOf({ credits, usd }) {
   const text = (/** @type {number} */ amount) => Number(amount).toFixed(NANO_DIGITS);
   return { credits: text(credits), usd: text(usd), nanos: String(toNanos(text(usd))) };

@@ -37,11 +37,12 @@ export function MatrixRows({ cells, content }) {
 
 export function MatrixResults() {
   const found = results.value;
+  const isStarting = matrixStarting.value;
   const prompt = found.map(({ item }) => item && promptOf(item)).find(Boolean) ?? "";
   const top = useRef(/** @type {HTMLElement | null} */ (null));
   // The button that began it is gone.
   useEffect(() => {
-    if (!matrixStarting.value) return;
+    if (!isStarting) return;
     top.current?.focus({ preventScroll: true });
     if (!isWide.value) top.current?.scrollIntoView();
   }, []);
@@ -51,7 +52,7 @@ export function MatrixResults() {
         <p class="matrix-prompt" title=${prompt}>${prompt}</p>
         <p class="small soft" data-matrix-state>${stateText(found)}</p>
       </div>
-      <button type="button" class="button tight" disabled=${matrixStarting.value} data-matrix-new onClick=${closeMatrix}>
+      <button type="button" class="button tight" disabled=${isStarting} data-matrix-new onClick=${closeMatrix}>
         ${t("playground.matrix.change")}
       </button>
     </header>

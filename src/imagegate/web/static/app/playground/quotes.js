@@ -1,6 +1,7 @@
 // What a request will cost, as the gateway quotes it. Many buttons ask for the same: an answer is kept for a while.
 import { useEffect, useState } from "preact/hooks";
 import { post } from "../api.js";
+import { reachable } from "../connection.js";
 import { account, balance } from "../store.js";
 
 /** @typedef {import("../api.js").Reply} Reply */
@@ -58,6 +59,6 @@ export function useQuote(body) {
       })
       .catch(() => {}); // another body took its place
     return () => abort.abort();
-  }, [wanted]);
+  }, [wanted, reachable.value]);
   return state.key === wanted ? state : { quote: null, error: null };
 }
