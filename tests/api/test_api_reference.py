@@ -43,7 +43,9 @@ def article(pages: dict[str, httpx.Response], section: str, name: str) -> str:
 
 
 def curl_of(pages: dict[str, httpx.Response], section: str, name: str) -> str:
-    lines = re.findall(r"<pre[^>]*><code[^>]*>((?:printf|curl) .*?)</code></pre>", article(pages, section, name), re.DOTALL)
+    lines = re.findall(
+        r"<pre[^>]*><code[^>]*>((?:printf|curl) .*?)</code></pre>", article(pages, section, name), re.DOTALL
+    )
     assert len(lines) == 1, name
     return html.unescape(lines[0])
 
