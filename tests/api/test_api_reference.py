@@ -123,10 +123,10 @@ def test_every_example_runs_as_it_stands(
         assert done.returncode == 0, (name, done.stderr)
         return done.stdout.rpartition("\n")[2]
 
+    kept = [name for name in operations if name != "delete_task"]
     with ThreadPoolExecutor(4) as several:
-        lasting = [name for name in operations if name != "delete_task"]
-        statuses = dict(zip(lasting, several.map(run, lasting), strict=True))
-    statuses["delete_task"] = run("delete_task")  # of which the others tell
+        statuses = dict(zip(kept, several.map(run, kept), strict=True))
+    statuses["delete_task"] = run("delete_task")  # the others need the task
     assert {name: status for name, status in statuses.items() if status not in operations[name]["responses"]} == {}
     # a task has ended, a key is gone after its end, and there is no delivery
     elsewhere = {name for name in operations if _names(operations[name])}
