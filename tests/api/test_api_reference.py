@@ -139,6 +139,7 @@ def test_every_example_runs_as_it_stands(
     for name in (
         "create_image",
         "upload_stream",
+        "upload_base64",
         "get_task",
         "get_events",
         "update_task",
