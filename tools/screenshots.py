@@ -184,7 +184,12 @@ def fill_composer(page: Page) -> None:
     page.check("input[name=pg-ratio][value='3:2']")
     page.check("input[name=pg-quality][value=high]")
     quoted_credits(page)
-    page.evaluate("document.getElementById('playground').scrollIntoView()")
+    for toast in page.locator(".toast").all():
+        toast.click()
+    page.evaluate("""() => {
+        document.querySelector('.composer-rest').scrollTop = document.querySelector('.composer-body').scrollTop = 0;
+        document.getElementById('playground').scrollIntoView();
+    }""")
 
 
 def open_lightbox(page: Page) -> None:

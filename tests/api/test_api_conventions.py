@@ -322,7 +322,7 @@ ENDPOINTS = {
     "/v1/tasks/batch": {"POST"},
     "/v1/tasks": {"GET"},
     "/v1/credits": {"GET"},
-    "/v1/tasks/task-unified-1-aaaaaaaa": {"GET"},
+    "/v1/tasks/task-unified-1-aaaaaaaa": {"GET", "PATCH", "DELETE"},
     "/healthz": {"GET"},
     "/files/results/task-unified-1-aaaaaaaa/0.png": {"GET", "HEAD"},
 }

@@ -14,7 +14,10 @@ from tests.support.gateway import Gateway
 from tests.support.image_files import PNG, b64
 
 PROMPT = "the owner's own logo"
-BODIES: dict[str, Any] = {"PATCH /v1/keys/{key_id}": {"disabled": True}}
+BODIES: dict[str, Any] = {
+    "PATCH /v1/keys/{key_id}": {"disabled": True},
+    "PATCH /v1/tasks/{task_id}": {"metadata": {"starred": "true"}},
+}
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ class Tabs:
         page.unroute_all()
         with contextlib.suppress(Error):  # of a gateway that is gone
             page.goto(urljoin(page.url, "/healthz"))  # where nothing runs on
+            page.set_viewport_size(DESKTOP)
             page.evaluate("localStorage.clear(), sessionStorage.clear(), indexedDB.deleteDatabase('imagegate')")
             page.context.clear_cookies()
             self._left = page

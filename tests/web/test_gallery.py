@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.gateway import THUMBNAILS, Gateway
@@ -101,15 +102,9 @@ def test_l24_words_in_any_order_and_filters_find_it_again(tabs: Tabs, gateway: G
     key = gateway.new_key("finds", "1000")
     with gateway.client(key) as http:
         image = http.post("/api/v1/files/upload/stream", files={"file": ("a.png", _png(), "image/png")}).json()["data"]
-    ids = {
-        name: _make(gateway, key, f"logo of {name}", **more)
-        for name, more in {
-            "a red fox in snow": {},
-            "two blue hares": {"image_urls": [image["file_url"]]},
-            "a red barn": {"metadata": {"tags": "farm,spring"}},
-        }.items()
-    }
-    fox, hares, barn = ids.values()
+    fox = _make(gateway, key, "logo of a red fox in snow")
+    hares = _make(gateway, key, "logo of two blue hares", image_urls=[image["file_url"]])
+    barn = _make(gateway, key, "logo of a red barn", metadata={"tags": "farm,spring"})
     with tabs.open() as (page, complaints):
         sign_in(page, gateway.url, key)
         page.goto(gateway.url)
@@ -298,8 +293,6 @@ def _shows(page: Page, *tasks: str) -> None:
 
 
 def _png() -> bytes:
-    from PIL import Image
-
     file = io.BytesIO()
     Image.new("RGB", (64, 64), "teal").save(file, "PNG")
     return file.getvalue()

@@ -275,7 +275,9 @@ def test_l13_brush_eraser_invert_and_undo_make_a_mask_that_changes_only_what_it_
     assert at == {"painted": 0, "erased": 255, "undone": 255, "bare": 255}
     fill_form(page, "a logo again", quality="low", ratio="4:3")
     page.click("[data-run]")
-    completed_card(page, "a logo again")
+    completed_card(page, "a logo again").locator("[data-edit]").click()
+    expect(page.locator(".mask-small")).to_have_count(0)  # only the older mask's file is known now
+    ready_references(page, 1)
     sheet = MaskEditor(page)
     sheet.press("Invert")
     turned = sheet.save()
@@ -291,8 +293,10 @@ def test_l13_a_mask_can_be_drawn_with_keys_and_stays_with_its_reference(page: Pa
     page.click("[data-mask-save]")
     expect(page.locator("dialog [role=alert]")).to_have_text("Paint something first.")
     page.locator(".mask-cursor").focus()
-    for key in ("ArrowRight", "ArrowDown", "Space"):
+    for key in ("ArrowRight", "ArrowDown", "Space", *["+"] * 6, *["ArrowUp"] * 5):
         page.keyboard.press(key)
+    brush, frame = Box(page.locator(".mask-cursor")), Box(page.locator(".zoom-frame"))
+    assert frame.y < brush.point(0.5, 0.5)[1] < frame.y + frame.height, "an enlarged image follows the brush"
     alpha = sheet.save()
     assert alpha[216, 216] == 0
     assert alpha[10, 10] == 255
@@ -356,10 +360,14 @@ def test_l28_a_mask_is_painted_enlarged_redone_and_never_lost_unasked(page: Page
 
 def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway: Gateway) -> None:
     prompt = "신발 로고: a logo (for shoes)"
+    with gateway.client() as http:
+        body = {"model": "gpt-image-2", "prompt": prompt, "quality": "low", "size": "1024x1024"}
+        http.post("/v1/images/generations", json=body, headers={"Prefer": "wait=60"}).raise_for_status()
     one = run_prompt(page, prompt, n="2")
     for box in one.locator("[data-choose]").all():
         box.check()
-    expect(page.locator(".selection")).to_contain_text("2 selected")
+    page.locator("[data-tile]").filter(has_text=prompt).nth(1).locator("[data-pick]").check()
+    expect(page.locator(".selection")).to_contain_text("3 selected")
     with page.expect_download() as download:
         page.click("[data-zip]")
     archive = zipfile.ZipFile(download.value.path())
@@ -367,7 +375,8 @@ def test_l16_several_come_as_one_zip_with_a_json_beside_each(page: Page, gateway
     task = read_task(gateway, one)
     day = page.evaluate("created => new Date(created * 1000).toLocaleDateString('sv')", task["created"])
     names = [f"{day}-신발-로고-a-logo-for-shoes-{number}" for number in (1, 2)]
-    assert sorted(archive.namelist()) == sorted(f"{name}.{ext}" for name in names for ext in ("json", "png"))
+    every = [*names, f"{names[0]}_2"]  # of the other task, which has the same prompt
+    assert sorted(archive.namelist()) == sorted(f"{name}.{ext}" for name in every for ext in ("json", "png"))
     for name, url in zip(names, task["results"], strict=True):
         kept = hashlib.sha256(archive.read(f"{name}.png")).digest()
         assert kept == hashlib.sha256(httpx.get(url, timeout=60).content).digest()

@@ -142,7 +142,7 @@ function Prompt({ text }) {
     showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
   };
   return html`
-    <section class="details-prompt" aria-label=${t("playground.prompt.title")}>
+    <div class="details-prompt" role="group" aria-label=${t("playground.prompt.title")}>
       <p data-prompt>${text}</p>
       <button
         class="button icon tight bare"
@@ -152,7 +152,7 @@ function Prompt({ text }) {
         data-copy-prompt
         onClick=${copy}
       ><${CopyIcon} /></button>
-    </section>
+    </div>
   `;
 }
 

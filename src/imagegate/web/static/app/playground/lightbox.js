@@ -54,8 +54,9 @@ function Enlarged({ image }) {
   const zoom = useZoom();
   const { result } = image;
   useZoomKeys(zoom, { ArrowLeft: previous, ArrowRight: next });
-  useEffect(zoom.reset, [result.image_url]);
   const ref = refOf(image);
+  const key = `${ref.id}-${ref.index}`;
+  useEffect(zoom.reset, [key]);
   const arrows = () => html`
     <div class="viewer-steps">
       <${IconTool} text="‹" label=${t("playground.previous")} onClick=${previous} isOff=${!hasNeighbour(ref, -1)} />
@@ -71,7 +72,7 @@ function Enlarged({ image }) {
       onBeside=${close}
       onSwipe=${swipe}
       overlay=${arrows}
-    ><${Original} key=${result.image_url} image=${image} /><//>
+    ><${Original} key=${key} image=${image} /><//>
     <${Caption} image=${image} />
   `;
 }

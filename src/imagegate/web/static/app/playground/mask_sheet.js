@@ -28,7 +28,11 @@ export function MaskSheet({ canvas, picture, zoom }) {
     const { sheet } = geometry;
     const width = (canvas.widthPercent.value / 100) * Math.min(sheet.width, sheet.height) * view.scale;
     const point = pointOf(place, view, geometry);
-    return html`<${Brush} ...${{ canvas, place, setPlace, isOver, point, width }} />`;
+    const move = (/** @type {Place} */ next) => {
+      setPlace(next);
+      zoom.reveal(next);
+    };
+    return html`<${Brush} ...${{ canvas, place, move, isOver, point, width }} />`;
   };
   const isHand = canvas.tool.value === "hand";
   return html`
@@ -70,13 +74,13 @@ function gripBrush(canvas, { x, y }) {
 
 /**
  * The brush's outline, and the brush for those who use keys: a step is half its width.
- * @param {{canvas: MaskCanvas, place: Place, setPlace: (place: Place) => void, isOver: boolean, point: Place,
+ * @param {{canvas: MaskCanvas, place: Place, move: (place: Place) => void, isOver: boolean, point: Place,
  *   width: number}} props   `point`, `width`: in CSS pixels of the frame
  */
-function Brush({ canvas, place, setPlace, isOver, point, width }) {
+function Brush({ canvas, place, move, isOver, point, width }) {
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (event.shiftKey || event.ctrlKey || event.metaKey) return;
-    if (ARROWS[event.key]) setPlace(nextPlace(place, ARROWS[event.key], canvas.widthPercent.value / 200));
+    if (ARROWS[event.key]) move(nextPlace(place, ARROWS[event.key], canvas.widthPercent.value / 200));
     else if (event.key === " " || event.key === "Enter") {
       canvas.beginStroke(place.x, place.y);
       canvas.endStroke();

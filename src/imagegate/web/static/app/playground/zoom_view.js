@@ -95,6 +95,17 @@ export class Zoom {
     this.view.value = clampView({ scale, x: x - dx / (width * scale), y: y - dy / (height * scale) }, geometry);
   }
 
+  /** Move to a place that is not seen. @param {Point} place in fractions of the image */
+  reveal({ x, y }) {
+    const geometry = this.geometry.peek();
+    if (!geometry) return;
+    const view = clampView(this.view.peek(), geometry);
+    const { frame } = geometry;
+    const point = pointOf({ x, y }, view, geometry);
+    const isSeen = point.x >= 0 && point.y >= 0 && point.x <= frame.width && point.y <= frame.height;
+    if (!isSeen) this.view.value = clampView({ scale: view.scale, x, y }, geometry);
+  }
+
   /** By a part of what is seen. @param {number} right @param {number} down */
   step(right, down) {
     const geometry = this.geometry.peek();
