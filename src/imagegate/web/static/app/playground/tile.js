@@ -126,11 +126,15 @@ function About({ item: { run, row } }) {
   const task = run?.task;
   const created = task?.created ?? row?.created_at ?? run?.startedAt;
   const usd = task?.usage?.cost?.usd ?? row?.cost?.usd;
+  const quality = qualityText(run, row);
   return html`
     <p class="tile-about">
       <span>${(task?.request ?? run?.body ?? task ?? row)?.model}</span>
       <span>${usd === undefined ? "" : `$${roundDecimal(String(usd), 4)}`}</span>
-      <span>${[sizeText(run, row), qualityText(run, row)].filter(Boolean).join(" · ")}</span>
+      <span class="tile-made">
+        <span>${sizeText(run, row)}</span>
+        ${quality && html`<span>· ${quality}</span>`}
+      </span>
       <time title=${formatTime(created)}>${shortTime(created)}</time>
     </p>
   `;
@@ -141,7 +145,7 @@ function sizeText(run, row) {
   const [made] = run?.task?.result_data ?? row?.outputs ?? [];
   if (made?.width) return `${formatNumber(made.width, PLAIN)} × ${formatNumber(made.height, PLAIN)}`;
   const { size, resolution } = run?.task?.request ?? run?.body ?? row ?? {};
-  return [size, resolution].filter(Boolean).join(" · ");
+  return [size === "auto" ? t("playground.size.auto") : size, resolution].filter(Boolean).join(" · ");
 }
 
 /** As requested: it tells a draft from what it became. @param {Item["run"]} run @param {any} row */
