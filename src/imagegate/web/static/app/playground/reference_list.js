@@ -6,7 +6,7 @@ import { formatNumber, t } from "../i18n.js";
 import { account } from "../store.js";
 import { DropOverlay } from "./drop.js";
 import { mask, maskApplies, maxReferences, model, references } from "./form.js";
-import { maskedReference } from "./mask_editor.js";
+import { maskedReference } from "./images.js";
 import { maxReferenceBytes } from "./model.js";
 import {
   addFiles,
