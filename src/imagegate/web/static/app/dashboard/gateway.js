@@ -136,6 +136,12 @@ const healthColumns = () => [
   },
 ];
 
+/** There is no half of a task: such a line of the axis has no label. @param {number | null} value */
+function countText(value) {
+  if (value === null) return "–";
+  return Number.isInteger(value) ? formatNumber(value) : "";
+}
+
 /** @param {number | null} value */
 const usdText = (value) =>
   value === null
@@ -172,7 +178,9 @@ function Days({ found: { first_day, last_day, days } }) {
       <div class="card">
         <${Chart} days=${all} lines=${money} format=${usdText} label=${d("gateway.money_chart")} />
       </div>
-      <div class="card"><${Chart} days=${all} lines=${tasks} label=${d("gateway.task_chart")} /></div>
+      <div class="card">
+        <${Chart} days=${all} lines=${tasks} format=${countText} label=${d("gateway.task_chart")} />
+      </div>
     </div>
     <details>
       <summary class="small">${d("as_table")}</summary>

@@ -162,7 +162,7 @@ function Settings({ request }) {
   const { model, size, resolution, quality, n, output_format, background, image_urls: urls = [], mask_url } = request;
   const rows = [
     ["model", model],
-    ["size", [size, resolution].filter(Boolean).join(" · ")],
+    ["size", [size === "auto" ? t("playground.size.auto") : size, resolution].filter(Boolean).join(" · ")],
     ["quality", quality && t(`playground.quality.${quality}`)],
     ["n", String(n ?? 1)],
     ["format", output_format?.toUpperCase()],

@@ -82,9 +82,9 @@ export function References() {
         <span class="soft">${formatNumber(good)} / ${formatNumber(maxReferences.value)}</span>
       </legend>
       ${count > 0 && html`<ol class="thumbs">${references.value.map(item)}</ol>`}
+      ${mask.value && html`<${MaskNote} preview=${mask.value.preview} applies=${maskApplies.value} />`}
       <${AddRow} />
       ${waiting && !account.value && html`<p class="small" data-waiting>${t("playground.references.waiting")}</p>`}
-      ${mask.value && html`<${MaskNote} preview=${mask.value.preview} applies=${maskApplies.value} />`}
       <${DropOverlay} />
     </fieldset>
   `;

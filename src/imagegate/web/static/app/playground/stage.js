@@ -1,8 +1,9 @@
 // The right side: a row of tabs, and the gallery, a matrix or the code below it.
 import { html } from "html";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n.js";
 import { lazy } from "../lazy.js";
+import { followFold } from "./column.js";
 import { Drawer } from "./drawer.js";
 import { Gallery } from "./gallery.js";
 import { openedItem } from "./items.js";
@@ -36,7 +37,9 @@ const CONTENT = {
 };
 
 export function Stage() {
+  const stage = useRef(/** @type {HTMLElement | null} */ (null));
   const started = startedCount.value;
+  useEffect(() => (stage.current ? followFold(stage.current) : undefined), []);
   // What the form starts is shown; a matrix shows its own.
   useEffect(() => {
     if (started && !matrixStarting.value) showView("gallery");
@@ -56,7 +59,7 @@ export function Stage() {
     >${t(`playground.views.${name}`)}</button>
   `;
   return html`
-    <section class="stage" aria-label=${t("playground.views.title")}>
+    <section class="stage" ref=${stage} aria-label=${t("playground.views.title")}>
       <header class="stage-top">
         <div role="tablist" class="stage-tabs" aria-label=${t("playground.views.title")} onKeyDown=${stepTab}>
           ${VIEWS.map(tab)}

@@ -121,16 +121,20 @@ export function Star({ item }) {
   `;
 }
 
-/** Model and price, size and time. @param {{item: Item}} props */
+/** Model and price, size with quality, and time. @param {{item: Item}} props */
 function About({ item: { run, row } }) {
   const task = run?.task;
   const created = task?.created ?? row?.created_at ?? run?.startedAt;
   const usd = task?.usage?.cost?.usd ?? row?.cost?.usd;
+  const quality = qualityText(run, row);
   return html`
     <p class="tile-about">
       <span>${(task?.request ?? run?.body ?? task ?? row)?.model}</span>
       <span>${usd === undefined ? "" : `$${roundDecimal(String(usd), 4)}`}</span>
-      <span>${sizeText(run, row)}</span>
+      <span class="tile-made">
+        <span>${sizeText(run, row)}</span>
+        ${quality && html`<span>· ${quality}</span>`}
+      </span>
       <time title=${formatTime(created)}>${shortTime(created)}</time>
     </p>
   `;
@@ -141,7 +145,13 @@ function sizeText(run, row) {
   const [made] = run?.task?.result_data ?? row?.outputs ?? [];
   if (made?.width) return `${formatNumber(made.width, PLAIN)} × ${formatNumber(made.height, PLAIN)}`;
   const { size, resolution } = run?.task?.request ?? run?.body ?? row ?? {};
-  return [size, resolution].filter(Boolean).join(" · ");
+  return [size === "auto" ? t("playground.size.auto") : size, resolution].filter(Boolean).join(" · ");
+}
+
+/** As requested: it tells a draft from what it became. @param {Item["run"]} run @param {any} row */
+function qualityText(run, row) {
+  const { quality } = run?.task?.request ?? run?.body ?? row ?? {};
+  return quality ? t(`playground.quality.${quality}`) : "";
 }
 
 const PLAIN = { useGrouping: false };

@@ -9,8 +9,8 @@ import { isFiltered, NO_FILTERS } from "./list.js";
 /** @typedef {import("./list.js").TaskList} TaskList */
 
 const STATUSES = ["pending", "processing", "completed", "failed", "cancelled"];
-/** Days back from today, by the name of the choice. @type {Record<string, number>} */
-const PERIODS = { today: 0, week: 6, month: 29 };
+/** Days before today: the first, and the last where it is not open. @type {Record<string, number[]>} */
+const PERIODS = { today: [0], yesterday: [1, 1], week: [6], month: [29] };
 
 /** A day of this place: "2026-11-30". @param {number} back days before today */
 function dayBefore(back) {
@@ -87,14 +87,23 @@ function Choice({ name, value, options, set }) {
   `;
 }
 
+/** @param {string} name */
+function daysOf(name) {
+  const [first, last] = PERIODS[name];
+  return { from: dayBefore(first), to: last === undefined ? "" : dayBefore(last) };
+}
+
 /** @param {{filters: Filters, set: Set}} props */
 function Period({ filters: { from, to }, set }) {
-  const known = Object.keys(PERIODS).find((name) => !to && from === dayBefore(PERIODS[name]));
+  const known = Object.keys(PERIODS).find((name) => {
+    const days = daysOf(name);
+    return days.from === from && days.to === to;
+  });
   const value = known ?? (from || to ? "custom" : "");
   const options = [...Object.keys(PERIODS), "custom"].map((name) => [name, t(`app.tasks.period.${name}`)]);
   const pick = (/** @type {Partial<Filters> & {date?: string}} */ { date = "" }) => {
     if (date === "custom") set({ from: from || dayBefore(0), to: dayBefore(0) });
-    else set({ from: date ? dayBefore(PERIODS[date]) : "", to: "" });
+    else set(date ? daysOf(date) : { from: "", to: "" });
   };
   const day = (/** @type {"from" | "to"} */ name, /** @type {string} */ chosen) => html`
     <input
