@@ -170,13 +170,18 @@ function Settings({ request }) {
   ].filter(([, value]) => value);
   return html`
     <dl class="details-settings">
-      ${rows.map(([name, value]) => html`<div key=${name}><dt>${t(`playground.settings.${name}`)}</dt><dd>${value}</dd></div>`)}
+      ${rows.map(
+        ([name, value]) => html`<div key=${name}><dt>${t(`playground.settings.${name}`)}</dt><dd>${value}</dd></div>`,
+      )}
     </dl>
     ${urls?.length > 0 && html`<${UsedReferences} urls=${urls} masked=${Boolean(mask_url)} />`}
   `;
 }
 
-/** Loaded when it is opened: references are as large as they were given. @param {{urls: string[], masked: boolean}} props */
+/**
+ * Loaded when it is opened: references are as large as they were given.
+ * @param {{urls: string[], masked: boolean}} props
+ */
 function UsedReferences({ urls, masked }) {
   const [open, setOpen] = useState(false);
   const onToggle = (/** @type {any} */ event) => setOpen(event.target.open);

@@ -22,7 +22,8 @@ function refusalOf({ quote, error }) {
 
 /**
  * @param {{body: any, text: string, className?: string, attrs?: Record<string, any>, quote?: any, metadata?: any,
- *   onStart?: (id: string) => void}} props   `quote`: of this body, where it is known; `onStart`: the create was accepted
+ *   onStart?: (id: string) => void}} props   `quote`: of this body, where it is known; `onStart`: the create was
+ * accepted
  */
 export function SpendButton({ body, text, className = "button tight", attrs = {}, quote, metadata, onStart }) {
   const [busy, setBusy] = useState(false);
