@@ -10,6 +10,7 @@ import { isTaskSelected, toggleTask } from "./images.js";
 import { items, openedItem, openItem, promptOf, stateOf } from "./items.js";
 import { isStarred, toggleStar } from "./marks.js";
 import { Cancel, Elapsed, RetryButton, StateBadge } from "./progress.js";
+import { requestedSize } from "./words.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -140,8 +141,7 @@ function About({ item: { run, row } }) {
 function sizeText(run, row) {
   const [made] = run?.task?.result_data ?? row?.outputs ?? [];
   if (made?.width) return `${formatNumber(made.width, PLAIN)} × ${formatNumber(made.height, PLAIN)}`;
-  const { size, resolution } = run?.task?.request ?? run?.body ?? row ?? {};
-  return [size, resolution].filter(Boolean).join(" · ");
+  return requestedSize(run?.task?.request ?? run?.body ?? row ?? {});
 }
 
 const PLAIN = { useGrouping: false };
