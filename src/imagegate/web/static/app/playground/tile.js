@@ -122,7 +122,7 @@ export function Star({ item }) {
   `;
 }
 
-/** Model and price, size and time. @param {{item: Item}} props */
+/** Model and price, size with quality, and time. @param {{item: Item}} props */
 function About({ item: { run, row } }) {
   const task = run?.task;
   const created = task?.created ?? row?.created_at ?? run?.startedAt;
@@ -131,7 +131,7 @@ function About({ item: { run, row } }) {
     <p class="tile-about">
       <span>${(task?.request ?? run?.body ?? task ?? row)?.model}</span>
       <span>${usd === undefined ? "" : `$${roundDecimal(String(usd), 4)}`}</span>
-      <span>${sizeText(run, row)}</span>
+      <span>${[sizeText(run, row), qualityText(run, row)].filter(Boolean).join(" · ")}</span>
       <time title=${formatTime(created)}>${shortTime(created)}</time>
     </p>
   `;
@@ -142,6 +142,12 @@ function sizeText(run, row) {
   const [made] = run?.task?.result_data ?? row?.outputs ?? [];
   if (made?.width) return `${formatNumber(made.width, PLAIN)} × ${formatNumber(made.height, PLAIN)}`;
   return requestedSize(run?.task?.request ?? run?.body ?? row ?? {});
+}
+
+/** As requested: it tells a draft from what it became. @param {Item["run"]} run @param {any} row */
+function qualityText(run, row) {
+  const { quality } = run?.task?.request ?? run?.body ?? row ?? {};
+  return quality ? t(`playground.quality.${quality}`) : "";
 }
 
 const PLAIN = { useGrouping: false };
