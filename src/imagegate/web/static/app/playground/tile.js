@@ -10,7 +10,7 @@ import { isTaskSelected, toggleTask } from "./images.js";
 import { items, openedItem, openItem, promptOf, stateOf } from "./items.js";
 import { isStarred, toggleStar } from "./marks.js";
 import { Cancel, Elapsed, RetryButton, StateBadge } from "./progress.js";
-import { requestedSize } from "./words.js";
+import { qualityText, requestedSize } from "./words.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -126,12 +126,13 @@ export function Star({ item }) {
 function About({ item: { run, row } }) {
   const task = run?.task;
   const created = task?.created ?? row?.created_at ?? run?.startedAt;
+  const request = task?.request ?? run?.body ?? row;
   const usd = task?.usage?.cost?.usd ?? row?.cost?.usd;
   return html`
     <p class="tile-about">
-      <span>${(task?.request ?? run?.body ?? task ?? row)?.model}</span>
+      <span>${(request ?? task)?.model}</span>
       <span>${usd === undefined ? "" : `$${roundDecimal(String(usd), 4)}`}</span>
-      <span>${[sizeText(run, row), qualityText(run, row)].filter(Boolean).join(" · ")}</span>
+      <span>${[sizeText(run, row), qualityText(request?.quality)].filter(Boolean).join(" · ")}</span>
       <time title=${formatTime(created)}>${shortTime(created)}</time>
     </p>
   `;
@@ -142,12 +143,6 @@ function sizeText(run, row) {
   const [made] = run?.task?.result_data ?? row?.outputs ?? [];
   if (made?.width) return `${formatNumber(made.width, PLAIN)} × ${formatNumber(made.height, PLAIN)}`;
   return requestedSize(run?.task?.request ?? run?.body ?? row ?? {});
-}
-
-/** As requested: it tells a draft from what it became. @param {Item["run"]} run @param {any} row */
-function qualityText(run, row) {
-  const { quality } = run?.task?.request ?? run?.body ?? row ?? {};
-  return quality ? t(`playground.quality.${quality}`) : "";
 }
 
 const PLAIN = { useGrouping: false };
