@@ -28,7 +28,7 @@ export function RunActions({ run }) {
   const isDraft = status === "completed" && request.quality === "low";
   return html`
     <p class="row actions">
-      <${SpendButton} body=${body} text=${t("playground.run_again")} attrs=${{ "data-again": true }} onStart=${tellStarted} />
+      <${SpendButton} body=${body} text=${t("playground.run_again")} attrs=${{ "data-again": true }} />
       <button class="button tight" type="button" data-edit onClick=${() => editRequest(request)}>
         ${t("playground.edit")}
       </button>
@@ -40,9 +40,6 @@ export function RunActions({ run }) {
     </p>
   `;
 }
-
-/** The new tile is out of sight where the drawer covers the gallery. */
-const tellStarted = () => showToast(t("playground.started"));
 
 /** To the tasks that were begun together with this one. @param {{id: string}} props */
 function MatrixButton({ id }) {
@@ -65,7 +62,6 @@ const FinalButton = ({ body }) => html`
     text=${t("playground.final")}
     className="button main tight"
     attrs=${{ "data-final": true }}
-    onStart=${tellStarted}
   />
 `;
 

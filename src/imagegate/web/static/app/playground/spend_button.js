@@ -1,7 +1,7 @@
 // The button of everything that spends: its price is on it, and it buys exactly what is priced.
 import { html } from "html";
 import { useState } from "preact/hooks";
-import { errorText } from "../errors.js";
+import { errorText, showError } from "../errors.js";
 import { t } from "../i18n.js";
 import { formatCredits, formatUsd } from "../money.js";
 import { account, showToast, signInOpen } from "../store.js";
@@ -21,11 +21,10 @@ function refusalOf({ quote, error }) {
 }
 
 /**
- * @param {{body: any, text: string, className?: string, attrs?: Record<string, any>, quote?: any, metadata?: any,
- *   onStart?: (id: string) => void}} props   `quote`: of this body, where it is known; `onStart`: the create was
- * accepted
+ * @param {{body: any, text: string, className?: string, attrs?: Record<string, any>, quote?: any, metadata?: any}} props
+ *   `quote`: of this body, where it is known
  */
-export function SpendButton({ body, text, className = "button tight", attrs = {}, quote, metadata, onStart }) {
+export function SpendButton({ body, text, className = "button tight", attrs = {}, quote, metadata }) {
   const [busy, setBusy] = useState(false);
   const loaded = useQuote(quote ? null : body);
   const priced = quote ? { quote, error: null } : loaded;
@@ -40,7 +39,9 @@ export function SpendButton({ body, text, className = "button tight", attrs = {}
     setBusy(true);
     const reply = await startRun(body, { quote: priced.quote, metadata });
     setBusy(false);
-    if (reply.ok) onStart?.(reply.id);
+    // On a phone, what is open covers the gallery, where its tile is.
+    if (reply.ok) showToast(t("playground.started"));
+    else showError(reply);
   };
   const price = priced.quote ? ` · ${formatUsd(priced.quote.expected)}` : "";
   return html`

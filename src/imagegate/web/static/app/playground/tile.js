@@ -128,11 +128,15 @@ function About({ item: { run, row } }) {
   const created = task?.created ?? row?.created_at ?? run?.startedAt;
   const request = task?.request ?? run?.body ?? row;
   const usd = task?.usage?.cost?.usd ?? row?.cost?.usd;
+  const quality = qualityText(request?.quality);
   return html`
     <p class="tile-about">
       <span>${(request ?? task)?.model}</span>
       <span>${usd === undefined ? "" : `$${roundDecimal(String(usd), 4)}`}</span>
-      <span>${[sizeText(run, row), qualityText(request?.quality)].filter(Boolean).join(" · ")}</span>
+      <span class="tile-made">
+        <span>${sizeText(run, row)}</span>
+        ${quality && html`<span>· ${quality}</span>`}
+      </span>
       <time title=${formatTime(created)}>${shortTime(created)}</time>
     </p>
   `;
