@@ -121,6 +121,7 @@ def test_l27_wheel_pinch_drag_and_double_click_zoom_and_move_all_images_of_a_com
         box.check()
     page.click("[data-compare]")
     frames, sheets = page.locator(".beside .zoom-frame"), page.locator(".beside .zoom-sheet")
+    frames.nth(3).wait_for()
     for width, height in ((1280, 1000), (640, 450), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
         expect(page.locator(".beside figure")).to_have_count(4)

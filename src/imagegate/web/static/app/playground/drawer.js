@@ -19,6 +19,7 @@ import { dismissRun, isOver } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { Tags } from "./tags.js";
 import { Star } from "./tile.js";
+import { qualityText, requestedSize } from "./words.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -162,8 +163,8 @@ function Settings({ request }) {
   const { model, size, resolution, quality, n, output_format, background, image_urls: urls = [], mask_url } = request;
   const rows = [
     ["model", model],
-    ["size", [size === "auto" ? t("playground.size.auto") : size, resolution].filter(Boolean).join(" · ")],
-    ["quality", quality && t(`playground.quality.${quality}`)],
+    ["size", requestedSize({ size, resolution })],
+    ["quality", qualityText(quality)],
     ["n", String(n ?? 1)],
     ["format", output_format?.toUpperCase()],
     ["background", background && t(`playground.background.${background}`)],
