@@ -188,18 +188,18 @@ def test_l18_the_price_shifts_nothing_and_no_other_host_is_asked(tabs: Tabs, gat
         page.goto(gateway.url)
         page.locator("[data-quote=expected]:not([data-credits=''])").wait_for()
         page.evaluate(
+            """() => new Promise((drawn) => {
+                document.getElementById('playground').scrollIntoView({ behavior: 'instant' });
+                requestAnimationFrame(() => requestAnimationFrame(drawn));
+            })"""
+        )
+        page.evaluate(
             """() => {
                 window.shifts = 0;
                 new PerformanceObserver((list) => {
                     for (const one of list.getEntries()) window.shifts += one.value;
                 }).observe({ type: 'layout-shift', buffered: false });
             }"""
-        )
-        page.evaluate(
-            """() => new Promise((drawn) => {
-                document.getElementById('playground').scrollIntoView({ behavior: 'instant' });
-                requestAnimationFrame(() => requestAnimationFrame(drawn));
-            })"""
         )
         boxes = """() => [...document.querySelectorAll('#playground :is(div, p, section, fieldset, button, dd, td)')]
             .map((one) => JSON.stringify(one.getBoundingClientRect()))"""

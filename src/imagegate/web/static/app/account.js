@@ -38,7 +38,9 @@ function Balance() {
   const found = balance.value;
   if (found === null) return html`<span class="balance"><span class="skeleton"> </span></span>`;
   const held = Number(found.held) > 0 && t("app.account.held", { amount: roundDecimal(found.held, 2) });
-  return html`<span class="balance" data-balance>${credits(found.remaining)}${held && html`<span>${held}</span>`}</span>`;
+  return html`
+    <span class="balance" data-balance>${credits(found.remaining)}${held && html`<span>${held}</span>`}</span>
+  `;
 }
 
 /** @param {{who: Account}} props */

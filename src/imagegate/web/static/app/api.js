@@ -164,7 +164,8 @@ export function localPath(url) {
 }
 
 /**
- * A refused token is replaced once. Where another tab has signed in somebody else meanwhile, nothing is sent: it would be
+ * A refused token is replaced once. Where another tab has signed in somebody else meanwhile, nothing is sent: it would
+ * be
  * at the expense of an account that this page did not show.
  * @param {string} method @param {string} path @param {Options} [options] @returns {Promise<Reply>}
  */
@@ -239,7 +240,8 @@ async function request(method, path, { body, headers, signal } = {}, bearerToken
 
 /**
  * `fetch` does not tell how much it has sent.
- * @param {FormData} form @param {string} bearerToken @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} options
+ * @param {FormData} form @param {string} bearerToken @param {{onProgress?: (part: number) => void, signal?:
+ *   AbortSignal}} options
  * @returns {Promise<Reply>}
  */
 function sendForm(form, bearerToken, { onProgress, signal }) {

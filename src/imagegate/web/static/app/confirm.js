@@ -9,7 +9,10 @@ import { t } from "./i18n.js";
  *   `confirm` names the act, such as "Delete 3 images"; with `danger` the focus is on the other button
  */
 
-/** Whether the person agreed; a dialog that is closed means no. @param {Question} question @returns {Promise<boolean>} */
+/**
+ * Whether the person agreed; a dialog that is closed means no.
+ * @param {Question} question @returns {Promise<boolean>}
+ */
 export function askConfirm(question) {
   const container = document.createElement("div");
   document.body.append(container);

@@ -85,7 +85,10 @@ export function useSettled(value, ms) {
   return settled;
 }
 
-/** The names of accounts by their ids, as far as the first page of the operator's list has them. @returns {Map<string, string>} */
+/**
+ * The names of accounts by their ids, as far as the first page of the operator's list has them.
+ * @returns {Map<string, string>}
+ */
 export function useAccountNames() {
   const accounts = useData("/v1/admin/accounts?limit=200");
   return new Map((accounts.value?.data ?? []).map((/** @type {any} */ { id, name }) => [id, name]));

@@ -15,7 +15,8 @@ export function CopyButton({ value, onCopy }) {
     setCopied(true);
     onCopy?.();
   };
-  return html`<button type="button" class="button tight" onClick=${copy}>${copied ? t("app.copied") : d("copy")}</button>`;
+  const text = copied ? t("app.copied") : d("copy");
+  return html`<button type="button" class="button tight" onClick=${copy}>${text}</button>`;
 }
 
 /**
@@ -29,7 +30,15 @@ export function Secret({ label, value, about, onTake }) {
     <div class="field">
       <label for="secret-value">${label}</label>
       <div class="row secret">
-        <input class="input" id="secret-value" ref=${field} readonly value=${value} onFocus=${select} onCopy=${onTake} />
+        <input
+          class="input"
+          id="secret-value"
+          ref=${field}
+          readonly
+          value=${value}
+          onFocus=${select}
+          onCopy=${onTake}
+        />
         <${CopyButton} value=${value} onCopy=${onTake} />
       </div>
       ${about && html`<p class="hint">${about}</p>`}

@@ -12,7 +12,8 @@ const MARGIN = "1200px 0px";
 
 /**
  * Calls `onChange` with whether the element is near the window.
- * @param {{current: Element | null}} element @param {(near: boolean, entry: IntersectionObserverEntry) => void} onChange
+ * @param {{current: Element | null}} element @param {(near: boolean, entry: IntersectionObserverEntry) => void}
+ *   onChange
  */
 function useNearness(element, onChange) {
   const latest = useRef(onChange);
@@ -28,7 +29,10 @@ function useNearness(element, onChange) {
   }, []);
 }
 
-/** Rows that leave an empty body of their height where they are far away. @param {{rows: any[], columns: Column[]}} props */
+/**
+ * Rows that leave an empty body of their height where they are far away.
+ * @param {{rows: any[], columns: Column[]}} props
+ */
 function Block({ rows, columns }) {
   const body = useRef(/** @type {HTMLElement | null} */ (null));
   const [height, setHeight] = useState(0);
@@ -36,7 +40,9 @@ function Block({ rows, columns }) {
   if (!height)
     return html`<tbody role="rowgroup" ref=${body}>${rows.map((row) => tableRow(columns, row, rowId(row)))}</tbody>`;
   const style = { height: `${height}px` };
-  return html`<tbody ref=${body} aria-hidden="true"><tr style=${style}><td colspan=${columns.length}></td></tr></tbody>`;
+  return html`
+    <tbody ref=${body} aria-hidden="true"><tr style=${style}><td colspan=${columns.length}></td></tr></tbody>
+  `;
 }
 
 /** @param {{onNear: () => void}} props */
@@ -58,10 +64,11 @@ export function EndlessTable({ list, caption, columns, empty }) {
   }, [rows]);
   const error = list.error.value;
   const body = blocks.map((block, index) => html`<${Block} key=${index} rows=${block} columns=${columns} />`);
+  const table = html`<${Table} caption=${caption} columns=${columns} fixed body=${body} />`;
   return html`
     ${error && html`<${ErrorNote} error=${error} reload=${list.reload} />`}
     ${!list.loaded.value && !error && html`<${Loading} />`}
-    ${list.loaded.value && (rows.length ? html`<${Table} caption=${caption} columns=${columns} fixed body=${body} />` : empty)}
+    ${list.loaded.value && (rows.length ? table : empty)}
     ${list.hasMore.value && !error && html`<${End} key=${rows.length} onNear=${list.more} />`}
   `;
 }

@@ -90,7 +90,11 @@ export function KeyForm({ of, onClose, onSave }) {
   const mayClose = () => !form.current || !Object.keys(changedBody(form.current)).length || askDiscard();
   const ips = (of?.allowed_ips ?? []).join(", ");
   return html`
-    <${Dialog} title=${of ? d("keys.change_title", { name: of.name }) : d("keys.add")} onClose=${onClose} onBeforeClose=${mayClose}>
+    <${Dialog}
+      title=${of ? d("keys.change_title", { name: of.name }) : d("keys.add")}
+      onClose=${onClose}
+      onBeforeClose=${mayClose}
+    >
       <form class="stack" ref=${form} onSubmit=${submit}>
         <${Field} name="name" error=${error} required maxlength="100" autofocus defaultValue=${of?.name ?? ""} />
         <${Scopes} chosen=${of?.scopes ?? DEFAULT_SCOPES} />

@@ -35,7 +35,8 @@ const nameOf = (row) => row.name;
 /** @param {{value: any, onReset: (name: string) => void}} props */
 function RouteTable({ value, onReset }) {
   if (!value.data.length) return html`<${Empty} title=${d("routes.none")} text=${d("routes.none_text")} />`;
-  return html`<${Table} caption=${d("views.routes")} rows=${value.data} columns=${columns(value.data, onReset)} id=${nameOf} />`;
+  const shown = columns(value.data, onReset);
+  return html`<${Table} caption=${d("views.routes")} rows=${value.data} columns=${shown} id=${nameOf} />`;
 }
 
 /** Only a route with a history of faults has something to reset. @param {any} route */

@@ -9,7 +9,8 @@ import { d, ErrorNote, Loading } from "./components.js";
 
 /**
  * `body`: what stands in the table instead of the rows' own element.
- * @param {{caption: string, columns: Column[], rows?: any[], id?: (row: any) => string, fixed?: boolean, body?: any}} props
+ * @param {{caption: string, columns: Column[], rows?: any[], id?: (row: any) => string, fixed?: boolean, body?: any}}
+ *   props
  */
 export function Table({ caption, columns, rows = [], id = rowId, fixed = false, body }) {
   // Roles are explicit: on phones the CSS turns rows into blocks, which takes the implicit ones away.

@@ -184,7 +184,7 @@ function Comparison({ task: { request, result_data: images = [] } }) {
   const rows = [
     {
       id: "size",
-      requested: [request.size, request.resolution].filter(Boolean).join(" · "),
+      requested: [request.size && valueText("values", request.size), request.resolution].filter(Boolean).join(" · "),
       actual: all((image) => `${image.width} × ${image.height}`),
     },
     {

@@ -4,7 +4,7 @@ import { isFinal, localPath } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
 import { errorText } from "../errors.js";
 import { roundDecimal } from "../money.js";
-import { d, formatCreditNumber, StateBadge, Time } from "./components.js";
+import { d, formatCreditNumber, StateBadge, Time, valueText } from "./components.js";
 import { linkTo } from "./router.js";
 
 /** @typedef {import("./table.js").Column} Column */
@@ -35,7 +35,7 @@ export const thumbnailColumn = () => ({
 /** What was asked for: "1:1 · 2K · high · 2 images". @param {any} task */
 export function settingsText({ size, resolution, quality, n, references = 0, has_mask: mask }) {
   const count = (/** @type {string} */ name, /** @type {number} */ number) => d(`tasks.count.${name}`, { n: number });
-  const parts = [size, resolution, quality && d(`tasks.quality.${quality}`)];
+  const parts = [size && valueText("values", size), resolution, quality && valueText("tasks.quality", quality)];
   if (n > 1) parts.push(count("images", n));
   if (references) parts.push(count("references", references));
   if (mask) parts.push(d("tasks.field.mask"));

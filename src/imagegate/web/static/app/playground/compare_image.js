@@ -3,6 +3,7 @@ import { html } from "html";
 import { localPath } from "../api.js";
 import { t } from "../i18n.js";
 import { promptOf } from "./files.js";
+import { qualityText } from "./words.js";
 
 /** @typedef {import("./images.js").Image} Image */
 
@@ -11,7 +12,12 @@ const MAX_ALT = 120;
 /** Model, quality, size and the prompt. @param {Image} image */
 export function describeImage(image) {
   const { run, result } = image;
-  const facts = [run.task.model, run.task.request?.quality, `${result.width} × ${result.height}`, promptOf(image)];
+  const facts = [
+    run.task.model,
+    qualityText(run.task.request?.quality),
+    `${result.width} × ${result.height}`,
+    promptOf(image),
+  ];
   return facts.filter(Boolean).join(" · ");
 }
 

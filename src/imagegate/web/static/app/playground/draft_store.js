@@ -3,7 +3,8 @@ import { inStore, resultOf } from "../database.js";
 import { randomId } from "../ids.js";
 
 /**
- * @typedef {import("./form.js").FormState & {id: string, owner: string, page: string, address: string, at: number}} Draft
+ * @typedef {import("./form.js").FormState & {id: string, owner: string, page: string, address: string, at: number}}
+ *   Draft
  *   `page`: the model whose page it was; `address`: what stood after # then
  */
 

@@ -19,6 +19,7 @@ import { dismissRun, isOver } from "./runs.js";
 import { SelectionBar } from "./selection.js";
 import { Tags } from "./tags.js";
 import { Star } from "./tile.js";
+import { qualityText, requestedSize } from "./words.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -162,21 +163,26 @@ function Settings({ request }) {
   const { model, size, resolution, quality, n, output_format, background, image_urls: urls = [], mask_url } = request;
   const rows = [
     ["model", model],
-    ["size", [size === "auto" ? t("playground.size.auto") : size, resolution].filter(Boolean).join(" · ")],
-    ["quality", quality && t(`playground.quality.${quality}`)],
+    ["size", requestedSize({ size, resolution })],
+    ["quality", qualityText(quality)],
     ["n", String(n ?? 1)],
     ["format", output_format?.toUpperCase()],
     ["background", background && t(`playground.background.${background}`)],
   ].filter(([, value]) => value);
   return html`
     <dl class="details-settings">
-      ${rows.map(([name, value]) => html`<div key=${name}><dt>${t(`playground.settings.${name}`)}</dt><dd>${value}</dd></div>`)}
+      ${rows.map(
+        ([name, value]) => html`<div key=${name}><dt>${t(`playground.settings.${name}`)}</dt><dd>${value}</dd></div>`,
+      )}
     </dl>
     ${urls?.length > 0 && html`<${UsedReferences} urls=${urls} masked=${Boolean(mask_url)} />`}
   `;
 }
 
-/** Loaded when it is opened: references are as large as they were given. @param {{urls: string[], masked: boolean}} props */
+/**
+ * Loaded when it is opened: references are as large as they were given.
+ * @param {{urls: string[], masked: boolean}} props
+ */
 function UsedReferences({ urls, masked }) {
   const [open, setOpen] = useState(false);
   const onToggle = (/** @type {any} */ event) => setOpen(event.target.open);

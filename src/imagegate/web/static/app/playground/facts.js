@@ -5,6 +5,7 @@ import { get } from "../api.js";
 import { formatNumber, t } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { isOperator } from "../store.js";
+import { qualityText, requestedSize, textOr } from "./words.js";
 
 /** @typedef {import("./runs.js").Run} Run */
 
@@ -67,7 +68,7 @@ function comparisonRows(run) {
     [...new Set(results.map(of))].filter(Boolean).join(", ");
   const unreported = request.quality ? t("playground.facts.not_reported") : "–";
   return [
-    ["size", [request.size, request.resolution].filter(Boolean).join(" · "), distinct(sizeOf) || "–"],
+    ["size", requestedSize(request), distinct(sizeOf) || "–"],
     ["format", request.output_format.toUpperCase(), formatText(results)],
     ["quality", qualityText(request.quality) || "–", distinct(({ quality }) => qualityText(quality)) || unreported],
     ["n", String(request.n), String(results.length)],
@@ -89,15 +90,6 @@ function formatText(results) {
 /** @param {number} bytes */
 const formatBytes = (bytes) =>
   bytes < MB ? `${formatNumber(Math.ceil(bytes / 1000))} kB` : `${formatNumber(bytes / MB, ONE_DIGIT)} MB`;
-
-/** @param {string | null} quality as the API names it */
-const qualityText = (quality) => (quality ? translated("playground.quality", quality) : "");
-
-/** A word of an upstream may have no translation. @param {string} group @param {string} word */
-function translated(group, word) {
-  const text = t(`${group}.${word}`);
-  return text.startsWith(group) ? word : text;
-}
 
 /** @param {any} tokens */
 function tokenText(tokens) {
@@ -141,7 +133,7 @@ function Margin({ costs }) {
 /** @param {{attempt: any, cost: any}} props */
 function Attempt({ attempt: { attempt, outcome, duration, charged }, cost }) {
   const parts = [
-    `${t("playground.facts.attempt", { number: attempt })}: ${translated("playground.facts.outcome", outcome)}`,
+    `${t("playground.facts.attempt", { number: attempt })}: ${textOr(`playground.facts.outcome.${outcome}`, outcome)}`,
     duration === null ? "" : t("playground.seconds", { seconds: formatNumber(duration, ONE_DIGIT) }),
     t(charged ? "playground.facts.charged" : "playground.facts.not_charged"),
   ];

@@ -22,7 +22,8 @@ export { imageCounts, maxPrompt, maxReferences, model, modelName, modelNames } f
  *   height: number, table: string, quality: string, n: number, format: string, compression: number,
  *   background: string}} Fields   `table`: a size out of the model's own list
  * @typedef {{key: string, name: string, state: "waiting" | "loading" | "ready" | "bad", url: string, preview: string,
- *   error: string, progress: number}} Reference   `url`: what the API is given; `preview`: what is shown; "waiting": for
+ *   error: string, progress: number}} Reference   `url`: what the API is given; `preview`: what is shown; "waiting":
+ * for
  *   somebody to sign in; `progress` of the upload, 0 to 1
  * @typedef {{url: string, preview: string, referenceKey: string, edits: import("./mask_strokes.js").Edit[],
  *   image?: Blob}} Mask   `image`: what `preview` shows
@@ -153,7 +154,10 @@ export function fitFieldsToModel() {
   });
 }
 
-/** The fields that name this size, or the nearest that the model has. @param {string} name @returns {Partial<Fields>} */
+/**
+ * The fields that name this size, or the nearest that the model has.
+ * @param {string} name @returns {Partial<Fields>}
+ */
 export function sizeFields(name) {
   const { values, ratios, pixels: rules } = model.value.parameters.size ?? {};
   if (values) return { mode: "table", table: values.includes(name) ? name : sizeOfRatio(name, values) };
@@ -233,7 +237,10 @@ export async function fillForm(old) {
   offerUndo(before);
 }
 
-/** An image that the gateway has already. @param {string} url @param {string} name @param {string} [preview] @returns {Reference} */
+/**
+ * An image that the gateway has already.
+ * @param {string} url @param {string} name @param {string} [preview] @returns {Reference}
+ */
 export function storedReference(url, name, preview = url) {
   return { key: randomId(), name, state: "ready", url, preview: localPath(preview), error: "", progress: 1 };
 }

@@ -1,4 +1,5 @@
-// One press, one purchase: the same body pressed again in any tab, before the answer or just after it, is sent under the
+// One press, one purchase: the same body pressed again in any tab, before the answer or just after it, is sent under
+// the
 // same Idempotency-Key, so that the gateway answers it with the same task.
 import { isUnanswered } from "../api.js";
 import { inStore, resultOf } from "../database.js";

@@ -67,7 +67,13 @@ export function Grid({ items, label, onEnd }) {
   const tile = (/** @type {Item} */ item, /** @type {number} */ at) =>
     html`<${Tile} key=${item.key} item=${item} position=${first * columns + at + 1} count=${items.length} />`;
   return html`
-    <ul class="tiles" ref=${grid} aria-label=${label} style=${padding} onKeyDown=${(/** @type {any} */ event) => moveFocus(event, columns)}>
+    <ul
+      class="tiles"
+      ref=${grid}
+      aria-label=${label}
+      style=${padding}
+      onKeyDown=${(/** @type {any} */ event) => moveFocus(event, columns)}
+    >
       ${items.slice(first * columns, last * columns).map(tile)}
     </ul>
   `;

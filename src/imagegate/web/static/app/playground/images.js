@@ -14,6 +14,8 @@ const LOADED_AT_ONCE = 6;
 export const enlarged = signal(/** @type {ImageRef | null} */ (null));
 export const selected = signal(/** @type {ImageRef[]} */ ([]));
 export const compared = signal(/** @type {ImageRef[]} */ ([]));
+/** The reference whose mask is being edited. */
+export const maskedReference = signal(/** @type {import("./form.js").Reference | null} */ (null));
 
 /** Those whose details are known, the newest task first. @returns {Image[]} */
 export function allImages() {

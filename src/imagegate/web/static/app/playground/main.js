@@ -4,12 +4,9 @@ import { html } from "html";
 import { render } from "preact";
 import { lazy } from "../lazy.js";
 import { account } from "../store.js";
-import { CompareDialog } from "./compare.js";
 import { Composer, run } from "./composer.js";
-import { selected } from "./images.js";
+import { compared, enlarged, maskedReference, selected } from "./images.js";
 import { closeDrawer, watchList } from "./items.js";
-import { Lightbox } from "./lightbox.js";
-import { MaskEditor } from "./mask_editor.js";
 import { Announcement, watchEnds } from "./notify.js";
 import { Pill } from "./pill.js";
 import { watchPrice } from "./price.js";
@@ -21,15 +18,38 @@ import { watchTally } from "./tally.js";
 import { followTaskLink } from "./task_link.js";
 import { codeBody } from "./views.js";
 
-const CodeDialog = lazy(async () => (await import("./code_panel.js")).CodeDialog);
-const TaskCode = () => codeBody.value && html`<${CodeDialog} />`;
+/**
+ * A dialog whose module is loaded when it opens for the first time.
+ * @param {() => any} isOpen @param {() => Promise<any>} load
+ */
+function lazyDialog(isOpen, load) {
+  const Content = lazy(load);
+  return () => (isOpen() ? html`<${Content} />` : null);
+}
+
+const Lightbox = lazyDialog(
+  () => enlarged.value,
+  async () => (await import("./lightbox.js")).Lightbox,
+);
+const CompareDialog = lazyDialog(
+  () => compared.value.length,
+  async () => (await import("./compare.js")).CompareDialog,
+);
+const MaskEditor = lazyDialog(
+  () => maskedReference.value,
+  async () => (await import("./mask_editor.js")).MaskEditor,
+);
+const CodeDialog = lazyDialog(
+  () => codeBody.value,
+  async () => (await import("./code_panel.js")).CodeDialog,
+);
 
 const Playground = () => html`
   <div class="playground">
     <${Composer}><${References} /><//>
     <${Stage} />
     <${Announcement} /><${Pill} />
-    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${TaskCode} /><${ShortcutsDialog} />
+    <${Lightbox} /><${CompareDialog} /><${MaskEditor} /><${CodeDialog} /><${ShortcutsDialog} />
   </div>
 `;
 

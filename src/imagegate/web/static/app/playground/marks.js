@@ -49,7 +49,10 @@ export function removeTag(item, tag) {
   setMetadata(item, { tags: left.join(",") || null });
 }
 
-/** Shown at once, and taken back where the gateway refuses. @param {Item} item @param {Record<string, string | null>} changes */
+/**
+ * Shown at once, and taken back where the gateway refuses.
+ * @param {Item} item @param {Record<string, string | null>} changes
+ */
 async function setMetadata(item, changes) {
   const { id } = item;
   const before = metadataOf(item);

@@ -1,6 +1,5 @@
 // The mask editor: what is painted on the first reference is generated again. With keys: arrows move the brush, Space
 // paints.
-import { signal } from "@preact/signals";
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { localPath, upload } from "../api.js";
@@ -9,15 +8,13 @@ import { Dialog } from "../dialog.js";
 import { showError } from "../errors.js";
 import { t } from "../i18n.js";
 import { mask } from "./form.js";
+import { maskedReference } from "./images.js";
 import { MaskSheet } from "./mask_sheet.js";
 import { MaskCanvas } from "./mask_strokes.js";
 import { MaskTools } from "./mask_tools.js";
 import { useZoom, useZoomKeys } from "./zoom.js";
 
 /** @typedef {import("./form.js").Reference} Reference */
-
-/** The reference whose mask is being edited. */
-export const maskedReference = signal(/** @type {Reference | null} */ (null));
 
 const close = () => {
   maskedReference.value = null;

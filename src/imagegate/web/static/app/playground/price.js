@@ -75,7 +75,7 @@ const billedItems = () =>
 export function Price() {
   const { expected, maximum } = quote.value ?? {};
   return html`
-    <section class="price" aria-label=${t("playground.price.title")} aria-busy=${quoting.value} data-price>
+    <section class="price" aria-label=${t("playground.price.label")} aria-busy=${quoting.value} data-price>
       <dl>
         <${Figure} name="expected" money=${expected} strong />
         <${Figure} name="maximum" money=${maximum} />

@@ -57,7 +57,7 @@ export function Progress({ run }) {
   return html`
     <div class="waiting">
       <progress max="100" value=${percent} aria-label=${t("playground.progress")}></progress>
-      <p class="small soft"><${Elapsed} run=${run} /> · ${percent} %</p>
+      <p class="small soft"><${Elapsed} run=${run} /> · ${percent}%</p>
       <${Cancel} run=${run} />
       ${task?.task_info?.waiting && html`<p class="small soft wide" role="status">${t("playground.waits")}</p>`}
       ${task && html`<p class="small soft wide">${t(hint)}</p>`}

@@ -6,7 +6,7 @@ import { formatNumber, t } from "../i18n.js";
 import { account } from "../store.js";
 import { DropOverlay } from "./drop.js";
 import { mask, maskApplies, maxReferences, model, references } from "./form.js";
-import { maskedReference } from "./mask_editor.js";
+import { maskedReference } from "./images.js";
 import { maxReferenceBytes } from "./model.js";
 import {
   addFiles,
@@ -26,7 +26,10 @@ const BYTES_PER_MB = 1_048_576;
 /** @type {Record<string, number>} */
 const ARROW_STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
-/** Images in the clipboard become references, but for a copied text that brings its picture. @param {ClipboardEvent} event */
+/**
+ * Images in the clipboard become references, but for a copied text that brings its picture.
+ * @param {ClipboardEvent} event
+ */
 function onPaste(event) {
   const data = event.clipboardData;
   const images = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));

@@ -155,7 +155,10 @@ function forgetFile({ key, preview }) {
   dropFile(key);
 }
 
-/** An image that the gateway has. @param {string} url @param {string} name @param {string} [preview] @returns {boolean} */
+/**
+ * An image that the gateway has.
+ * @param {string} url @param {string} name @param {string} [preview] @returns {boolean}
+ */
 export function addStored(url, name, preview = url) {
   if (!takeRoom(1)) return false;
   references.value = [...references.value, storedReference(url, name, preview)];

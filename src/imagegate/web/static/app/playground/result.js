@@ -69,7 +69,10 @@ function Figure({ image, expired }) {
   `;
 }
 
-/** Its text is hidden where images are small. @param {{text: string, attrs: any, onClick: any, children?: any}} props */
+/**
+ * Its text is hidden where images are small.
+ * @param {{text: string, attrs: any, onClick: any, children?: any}} props
+ */
 const Tool = ({ text, attrs, onClick, children }) => html`
   <button class="button tight bare" type="button" title=${text} ...${attrs} onClick=${onClick}>
     ${children} <span>${text}</span>

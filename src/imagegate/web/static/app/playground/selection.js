@@ -81,7 +81,13 @@ export function SelectionBar() {
       <button type="button" class="button tight" data-star-all onClick=${() => toggleStars(marked)}>
         ${t(marked.length && marked.every(isStarred) ? "playground.star.remove" : "playground.star.add")}
       </button>
-      <button type="button" class="button tight bad" disabled=${!ended.length} data-delete-all onClick=${() => deleteTasks(ended)}>
+      <button
+        type="button"
+        class="button tight bad"
+        disabled=${!ended.length}
+        data-delete-all
+        onClick=${() => deleteTasks(ended)}
+      >
         ${t("playground.delete.open")}
       </button>
       <button type="button" class="button tight bare" onClick=${clear}>${t("playground.selection.clear")}</button>

@@ -10,6 +10,7 @@ import { isTaskSelected, toggleTask } from "./images.js";
 import { items, openedItem, openItem, promptOf, stateOf } from "./items.js";
 import { isStarred, toggleStar } from "./marks.js";
 import { Cancel, Elapsed, RetryButton, StateBadge } from "./progress.js";
+import { qualityText, requestedSize } from "./words.js";
 
 /** @typedef {import("./items.js").Item} Item */
 
@@ -125,11 +126,12 @@ export function Star({ item }) {
 function About({ item: { run, row } }) {
   const task = run?.task;
   const created = task?.created ?? row?.created_at ?? run?.startedAt;
+  const request = task?.request ?? run?.body ?? row;
   const usd = task?.usage?.cost?.usd ?? row?.cost?.usd;
-  const quality = qualityText(run, row);
+  const quality = qualityText(request?.quality);
   return html`
     <p class="tile-about">
-      <span>${(task?.request ?? run?.body ?? task ?? row)?.model}</span>
+      <span>${(request ?? task)?.model}</span>
       <span>${usd === undefined ? "" : `$${roundDecimal(String(usd), 4)}`}</span>
       <span class="tile-made">
         <span>${sizeText(run, row)}</span>
@@ -144,14 +146,7 @@ function About({ item: { run, row } }) {
 function sizeText(run, row) {
   const [made] = run?.task?.result_data ?? row?.outputs ?? [];
   if (made?.width) return `${formatNumber(made.width, PLAIN)} × ${formatNumber(made.height, PLAIN)}`;
-  const { size, resolution } = run?.task?.request ?? run?.body ?? row ?? {};
-  return [size === "auto" ? t("playground.size.auto") : size, resolution].filter(Boolean).join(" · ");
-}
-
-/** As requested: it tells a draft from what it became. @param {Item["run"]} run @param {any} row */
-function qualityText(run, row) {
-  const { quality } = run?.task?.request ?? run?.body ?? row ?? {};
-  return quality ? t(`playground.quality.${quality}`) : "";
+  return requestedSize(run?.task?.request ?? run?.body ?? row ?? {});
 }
 
 const PLAIN = { useGrouping: false };

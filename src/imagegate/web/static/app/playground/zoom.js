@@ -158,7 +158,7 @@ export function ZoomTools({ zoom }) {
   return html`
     <div class="zoom-tools" role="group" aria-label=${t("playground.zoom.title")}>
       <${IconTool} text="−" label=${t("playground.zoom.out")} onClick=${zoom.zoomOut} isOff=${scale === 1} />
-      <span class="small num" aria-live="polite" data-zoom>${percent} %</span>
+      <span class="small num" aria-live="polite" data-zoom>${percent}%</span>
       <${IconTool} text="+" label=${t("playground.zoom.in")} onClick=${zoom.zoomIn} />
       <${IconTool} text="⤢" label=${t("playground.zoom.reset")} onClick=${zoom.reset} isOff=${scale === 1} />
     </div>

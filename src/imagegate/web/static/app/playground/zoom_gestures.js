@@ -98,7 +98,10 @@ export class Gestures {
     this.pointers.set(event.pointerId, point);
   };
 
-  /** A fast pointer reports several places at once; not on plain http. @param {PointerEvent} event @param {Grip} grip */
+  /**
+   * A fast pointer reports several places at once; not on plain http.
+   * @param {PointerEvent} event @param {Grip} grip
+   */
   #moveGrip(event, grip) {
     const events = event.getCoalescedEvents?.() ?? [];
     for (const one of events.length ? events : [event]) grip.move(this.#point(one));
