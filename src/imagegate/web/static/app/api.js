@@ -125,7 +125,8 @@ export const patch = (path, body) => call("PATCH", path, { body });
 export const remove = (path) => call("DELETE", path);
 
 /**
- * @param {Blob} file @param {string} name
+ * @param {Blob} file
+ * @param {string} name
  * @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} [options] `part`: what is sent, 0 to 1
  * @returns {Promise<Reply>} also where it was aborted
  */
@@ -140,7 +141,8 @@ export async function upload(file, name, options = {}) {
 
 /**
  * The task after each of its events, until it has ended; a lost connection is resumed after the last one received.
- * @param {string} path of the events @returns {AsyncGenerator<any, void, void>}
+ * @param {string} path of the events
+ * @returns {AsyncGenerator<any, void, void>}
  */
 export async function* followTask(path) {
   const stream = { lastId: "", reconnectMs: DEFAULT_RECONNECT_MS };
@@ -167,7 +169,10 @@ export function localPath(url) {
  * A refused token is replaced once. Where another tab has signed in somebody else meanwhile, nothing is sent: it would
  * be
  * at the expense of an account that this page did not show.
- * @param {string} method @param {string} path @param {Options} [options] @returns {Promise<Reply>}
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<Reply>}
  */
 async function call(method, path, options) {
   const asKey = shownKey;
@@ -221,7 +226,10 @@ function storeToken(session) {
 }
 
 /**
- * @param {string} method @param {string} path @param {Options} [options] @param {string} [bearerToken]
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @param {string} [bearerToken]
  * @returns {Promise<Reply>}
  */
 async function request(method, path, { body, headers, signal } = {}, bearerToken = "") {
@@ -240,8 +248,9 @@ async function request(method, path, { body, headers, signal } = {}, bearerToken
 
 /**
  * `fetch` does not tell how much it has sent.
- * @param {FormData} form @param {string} bearerToken @param {{onProgress?: (part: number) => void, signal?:
- *   AbortSignal}} options
+ * @param {FormData} form
+ * @param {string} bearerToken
+ * @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} options
  * @returns {Promise<Reply>}
  */
 function sendForm(form, bearerToken, { onProgress, signal }) {
@@ -304,7 +313,8 @@ async function openStream(path, lastId) {
 const isTransient = (status) => status === 401 || status === 429 || status >= 500;
 
 /**
- * @param {ReadableStream<Uint8Array>} body @param {{lastId: string, reconnectMs: number}} stream is kept up to date
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {{lastId: string, reconnectMs: number}} stream is kept up to date
  * @returns {AsyncGenerator<any, void, void>} the data of each event
  */
 async function* readEvents(body, stream) {

@@ -40,7 +40,9 @@ export async function dropDraft(owner) {
 
 /**
  * The draft of this tab, else the newest of the account: that of a tab that was closed.
- * @param {string} owner @param {boolean} [ofThisTab] no other @returns {Promise<Draft | null>}
+ * @param {string} owner
+ * @param {boolean} [ofThisTab] no other
+ * @returns {Promise<Draft | null>}
  */
 export async function loadDraft(owner, ofThisTab = false) {
   const drafts = await inStore("drafts", (store) => readFresh(store), /** @type {Draft[]} */ ([]));

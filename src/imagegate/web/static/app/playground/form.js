@@ -156,7 +156,8 @@ export function fitFieldsToModel() {
 
 /**
  * The fields that name this size, or the nearest that the model has.
- * @param {string} name @returns {Partial<Fields>}
+ * @param {string} name
+ * @returns {Partial<Fields>}
  */
 export function sizeFields(name) {
   const { values, ratios, pixels: rules } = model.value.parameters.size ?? {};
@@ -239,7 +240,10 @@ export async function fillForm(old) {
 
 /**
  * An image that the gateway has already.
- * @param {string} url @param {string} name @param {string} [preview] @returns {Reference}
+ * @param {string} url
+ * @param {string} name
+ * @param {string} [preview]
+ * @returns {Reference}
  */
 export function storedReference(url, name, preview = url) {
   return { key: randomId(), name, state: "ready", url, preview: localPath(preview), error: "", progress: 1 };

@@ -65,7 +65,9 @@ function selectTask({ id, row, run }) {
 let lastId = "";
 
 /**
- * @param {Item} item @param {Item[]} shown   all in the gallery @param {boolean} through   also all since the last one
+ * @param {Item} item
+ * @param {Item[]} shown all in the gallery
+ * @param {boolean} through also all since the last one
  */
 export function toggleTask(item, shown, through) {
   const from = through ? shown.findIndex(({ id }) => id === lastId) : -1;

@@ -51,7 +51,8 @@ export function removeTag(item, tag) {
 
 /**
  * Shown at once, and taken back where the gateway refuses.
- * @param {Item} item @param {Record<string, string | null>} changes
+ * @param {Item} item
+ * @param {Record<string, string | null>} changes
  */
 async function setMetadata(item, changes) {
   const { id } = item;

@@ -84,7 +84,8 @@ function useEditKeys(canvas) {
 
 /**
  * The reference as the browser reads it, with what is in the mask already.
- * @param {MaskCanvas} canvas @param {Reference} reference
+ * @param {MaskCanvas} canvas
+ * @param {Reference} reference
  * @returns {import("./mask_sheet.js").Picture | "loading" | "lost"}
  */
 function usePicture(canvas, { url, name }) {

@@ -118,7 +118,8 @@ export const nameOf = ({ values }, axes = AXES) =>
  * The cells in rows across the axis with most values, so that a row shows what that axis changes. Every row has a place
  * for each of its values, so that columns stay columns.
  * @template {{values: Values}} T
- * @param {T[]} all @returns {{title: string, places: {title: string, cell: T | undefined}[]}[]}
+ * @param {T[]} all
+ * @returns {{title: string, places: {title: string, cell: T | undefined}[]}[]}
  */
 export function arrange(all) {
   const valuesOf = (/** @type {Axis} */ axis) => [...new Set(all.map(({ values }) => values[axis]))];

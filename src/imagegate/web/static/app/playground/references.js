@@ -157,7 +157,10 @@ function forgetFile({ key, preview }) {
 
 /**
  * An image that the gateway has.
- * @param {string} url @param {string} name @param {string} [preview] @returns {boolean}
+ * @param {string} url
+ * @param {string} name
+ * @param {string} [preview]
+ * @returns {boolean}
  */
 export function addStored(url, name, preview = url) {
   if (!takeRoom(1)) return false;

@@ -45,7 +45,8 @@ const submitting = new Map();
 
 /**
  * Resolves once the create was answered; a repeated press joins the first one.
- * @param {any} body @param {{quote?: any, metadata?: Record<string, string>}} [options] `quote`: the one in sight
+ * @param {any} body
+ * @param {{quote?: any, metadata?: Record<string, string>}} [options] `quote`: the one in sight
  * @returns {Promise<Started | ApiError>}
  */
 export async function startRun(body, { quote = null, metadata } = {}) {
@@ -188,7 +189,8 @@ function updateRun(key, changes) {
 
 /**
  * Until the task has ended: by its events, or by polling while streams are short.
- * @param {string} key @param {string} id
+ * @param {string} key
+ * @param {string} id
  */
 async function followRun(key, id) {
   if (streams >= MAX_STREAMS) return poll();
