@@ -2,7 +2,7 @@
 import { html } from "html";
 import { localPath } from "../api.js";
 import { t } from "../i18n.js";
-import { promptOf } from "./files.js";
+import { promptOf } from "./items.js";
 import { qualityText } from "./words.js";
 
 /** @typedef {import("./images.js").Image} Image */

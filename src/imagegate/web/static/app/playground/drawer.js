@@ -5,7 +5,6 @@ import { localPath } from "../api.js";
 import { copyText } from "../clipboard.js";
 import { Dialog } from "../dialog.js";
 import { formatTime, t } from "../i18n.js";
-import { showToast } from "../store.js";
 import { RunActions } from "./actions.js";
 import { RequestError, TaskError } from "./errors.js";
 import { Facts } from "./facts.js";
@@ -138,10 +137,6 @@ function Steps({ item }) {
 /** @param {{text: string}} props */
 function Prompt({ text }) {
   const label = t("playground.copy_prompt");
-  const copy = async () => {
-    const copied = await copyText(text);
-    showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
-  };
   return html`
     <div class="details-prompt" role="group" aria-label=${t("playground.prompt.title")}>
       <p data-prompt>${text}</p>
@@ -151,7 +146,7 @@ function Prompt({ text }) {
         aria-label=${label}
         title=${label}
         data-copy-prompt
-        onClick=${copy}
+        onClick=${() => copyText(text)}
       ><${CopyIcon} /></button>
     </div>
   `;

@@ -159,7 +159,7 @@ export function fitFieldsToModel() {
  * @param {string} name
  * @returns {Partial<Fields>}
  */
-export function sizeFields(name) {
+function sizeFields(name) {
   const { values, ratios, pixels: rules } = model.value.parameters.size ?? {};
   if (values) return { mode: "table", table: values.includes(name) ? name : sizeOfRatio(name, values) };
   const pixels = /^(\d{1,5})x(\d{1,5})$/.exec(name);

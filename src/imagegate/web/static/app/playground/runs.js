@@ -1,6 +1,7 @@
-// Every run in sight: started here, resumed after a reload, or opened from the history. Only ids outlive the page.
+// Every run in sight: started here, resumed after a reload, or opened in the gallery. Only ids outlive the page.
 import { computed, signal } from "@preact/signals";
 import { followTask, get, isFinal, post } from "../api.js";
+import { readStored, writeStored } from "../storage.js";
 import { refreshBalance } from "../store.js";
 import { claimKey, settleKey } from "./gesture.js";
 
@@ -243,17 +244,13 @@ async function loadDetails(key, id) {
 
 function storeRunningIds() {
   const ids = runningRuns.value.map((run) => run.id).filter(Boolean);
-  try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(ids));
-  } catch {
-    // private windows may refuse; the list of tasks is read as well
-  }
+  writeStored(STORAGE_KEY, JSON.stringify(ids));
 }
 
 /** @returns {string[]} */
 function storedIds() {
   try {
-    const ids = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
+    const ids = JSON.parse(readStored(STORAGE_KEY) || "[]");
     return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
   } catch {
     return [];
