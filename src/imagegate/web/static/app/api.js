@@ -72,6 +72,9 @@ export const isUnanswered = ({ status }) => status === 0 || status === 502 || st
 /** Whether a task has reached a final state. @param {string | undefined} status */
 export const isFinal = (status) => status === "completed" || status === "failed";
 
+/** Its status; "cancelled" where that is why it failed. @param {{status: string, error?: any}} task */
+export const taskState = ({ status, error }) => (error?.code === "request_cancelled" ? "cancelled" : status);
+
 /** Notify `listener` after every exchange. @param {(account: Account | null) => void} listener */
 export function onAccount(listener) {
   accountListener = listener;

@@ -1,6 +1,6 @@
 // Names of image files, and saving them.
 import { localPath } from "../api.js";
-import { isoDay } from "../dates.js";
+import { localDay } from "../dates.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
 import { promptOf } from "./items.js";
@@ -28,7 +28,7 @@ export function fileNames(images) {
 
 /** @param {Image} image */
 function stem({ run, index }) {
-  const day = isoDay(new Date(run.task.created * 1000));
+  const day = localDay(new Date(run.task.created * 1000));
   return `${day}-${slug(promptOf({ run })) || run.id}-${index + 1}`;
 }
 

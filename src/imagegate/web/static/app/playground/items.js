@@ -1,5 +1,6 @@
 // What the gallery shows: the account's tasks and this page's runs as one list, newest first.
 import { computed, effect, signal } from "@preact/signals";
+import { taskState } from "../api.js";
 import { onBack } from "../connection.js";
 import { account } from "../store.js";
 import { isFiltered, TaskList } from "../tasks/list.js";
@@ -78,7 +79,7 @@ export function stateOf({ run, row }) {
   if (run?.error && !row) return "refused";
   const task = run?.task ?? row;
   if (!task) return run?.id ? "loading" : "sending";
-  return task.error?.code === "request_cancelled" ? "cancelled" : task.status;
+  return taskState(task);
 }
 
 /** Of a row, its beginning alone. @param {{run?: Run, row?: any}} item @returns {string} */

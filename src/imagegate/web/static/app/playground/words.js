@@ -1,11 +1,5 @@
-// Values of the API in the visitor's language, or as they came: an upstream may name some that have no translation.
-import { t } from "../i18n.js";
-
-/** @param {string} name of a text @param {string} value what stands there where there is none */
-export function textOr(name, value) {
-  const text = t(name);
-  return text === name ? value : text;
-}
+// Values of the API in the visitor's language, or as they came.
+import { textOr } from "../i18n.js";
 
 /** @param {string | null | undefined} quality */
 export const qualityText = (quality) => (quality ? textOr(`playground.quality.${quality}`, quality) : "");

@@ -1,7 +1,7 @@
 // The filters above a list of tasks: words of the prompt, status, model, date, star, references, tag.
 import { html } from "html";
 import { useState } from "preact/hooks";
-import { isoDay } from "../dates.js";
+import { localDay } from "../dates.js";
 import { withValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { isFiltered, NO_FILTERS } from "./list.js";
@@ -16,7 +16,7 @@ const PERIODS = { today: [0], yesterday: [1, 1], week: [6], month: [29] };
 /** A day of this place: "2026-11-30". @param {number} back days before today */
 function dayBefore(back) {
   const now = new Date();
-  return isoDay(new Date(now.getFullYear(), now.getMonth(), now.getDate() - back));
+  return localDay(new Date(now.getFullYear(), now.getMonth(), now.getDate() - back));
 }
 
 /** @param {{list: TaskList, models: string[], children?: any}} props `children` stand behind the filters */
