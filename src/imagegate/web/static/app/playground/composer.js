@@ -15,13 +15,13 @@ import {
   faults,
   fields,
   focusPrompt,
-  maxPrompt,
   overwritten,
   request,
   restoreForm,
   setFields,
   steps,
 } from "./form.js";
+import { maxPrompt } from "./model.js";
 import { BalanceAfter, Price, PriceLines, quote, quoteError, quoting } from "./price.js";
 import { loadQuote } from "./quotes.js";
 import { checkStored } from "./references.js";

@@ -15,16 +15,13 @@ import {
 } from "./model.js";
 import { pixelError, sizeOfRatio, snapEdge } from "./sizes.js";
 
-export { imageCounts, maxPrompt, maxReferences, model, modelName, modelNames } from "./model.js";
-
 /**
  * @typedef {{prompt: string, mode: "auto" | "ratio" | "custom" | "table", ratio: string, tier: string, width: number,
  *   height: number, table: string, quality: string, n: number, format: string, compression: number,
  *   background: string}} Fields   `table`: a size out of the model's own list
  * @typedef {{key: string, name: string, state: "waiting" | "loading" | "ready" | "bad", url: string, preview: string,
  *   error: string, progress: number}} Reference   `url`: what the API is given; `preview`: what is shown; "waiting":
- * for
- *   somebody to sign in; `progress` of the upload, 0 to 1
+ *   for somebody to sign in; `progress` of the upload, 0 to 1
  * @typedef {{url: string, preview: string, referenceKey: string, edits: import("./mask_strokes.js").Edit[],
  *   image?: Blob}} Mask   `image`: what `preview` shows
  */

@@ -2,7 +2,9 @@
 import { computed, signal } from "@preact/signals";
 import { get } from "../api.js";
 import { t } from "../i18n.js";
-import { modelName, modelNames, request } from "./form.js";
+import { request } from "./form.js";
+import { modelName, modelNames } from "./model.js";
+import { qualityText } from "./words.js";
 
 /**
  * @typedef {"model" | "quality" | "size" | "resolution"} Axis
@@ -103,7 +105,7 @@ function cellOf(model, wanted) {
 
 /** @param {Axis} axis @param {string} value */
 export function valueText(axis, value) {
-  if (axis === "quality" && value) return t(`playground.quality.${value}`);
+  if (axis === "quality" && value) return qualityText(value);
   return value === "auto" ? t("playground.size.auto") : value.replace(/^(\d+)x(\d+)$/, "$1 × $2") || "–";
 }
 

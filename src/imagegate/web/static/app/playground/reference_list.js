@@ -5,9 +5,9 @@ import { withValue } from "../dom.js";
 import { formatNumber, t } from "../i18n.js";
 import { account } from "../store.js";
 import { DropOverlay } from "./drop.js";
-import { mask, maskApplies, maxReferences, model, references } from "./form.js";
+import { mask, maskApplies, references } from "./form.js";
 import { maskedReference } from "./images.js";
-import { maxReferenceBytes } from "./model.js";
+import { maxReferenceBytes, maxReferences, model } from "./model.js";
 import {
   addFiles,
   addUrl,

@@ -6,8 +6,8 @@ import { t } from "../i18n.js";
 import { randomId } from "../ids.js";
 import { account, showToast } from "../store.js";
 import { dropFile, keepFile } from "./draft_store.js";
-import { mask, maxReferences, references, storedReference } from "./form.js";
-import { maxReferenceBytes } from "./model.js";
+import { mask, references, storedReference } from "./form.js";
+import { maxReferenceBytes, maxReferences } from "./model.js";
 import { isPassing } from "./quotes.js";
 
 /** @typedef {import("./form.js").Reference} Reference */

@@ -1,5 +1,12 @@
 // Values of the API in the visitor's language, or as they came.
-import { textOr } from "../i18n.js";
+import { t, textOr } from "../i18n.js";
+import { promptOf } from "./items.js";
+
+const MAX_ALT = 120;
+
+/** What an image is to those who do not see it. @param {import("./images.js").Image} image */
+export const altText = ({ run, index }) =>
+  t("playground.image_alt", { number: index + 1, prompt: promptOf({ run }).slice(0, MAX_ALT) });
 
 /** @param {string | null | undefined} quality */
 export const qualityText = (quality) => (quality ? textOr(`playground.quality.${quality}`, quality) : "");
