@@ -27,7 +27,7 @@ const BYTES_PER_MB = 1_048_576;
 const ARROW_STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
 /**
- * Images in the clipboard become references, but for a copied text that brings its picture.
+ * Images in the clipboard become references, but for a copied text that brings an image of itself.
  * @param {ClipboardEvent} event
  */
 function onPaste(event) {
