@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
 import apsw
@@ -48,27 +45,6 @@ def _tidy(page: Page, complaints: list[str]) -> None:
     assert complaints == []
     assert re.findall(r"(?:dashboard|app)\.[a-z_]+\.[a-z_.]+", page.inner_text("body")) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_both_languages_say_the_same_things() -> None:
-    english, korean = (_names(name) for name in ("en", "ko"))
-    assert english == korean
-    assert len(english) > 200
-
-
-def _names(language: str) -> set[str]:
-    file = resources.files("imagegate.web") / "static" / "lang" / f"{language}.json"
-    return set(_leaves(json.loads(file.read_text("utf-8"))["dashboard"], ""))
-
-
-def _leaves(tree: dict[str, Any] | str, path: str) -> Iterator[str]:
-    """Path and placeholders of each text."""
-    if isinstance(tree, str):
-        assert tree.strip(), path
-        yield path + "".join(sorted(re.findall(r"\{\w+\}", tree)))
-        return
-    for name, below in tree.items():
-        yield from _leaves(below, f"{path}.{name}")
 
 
 def test_a_customer_sees_no_view_of_the_operator(gateway: Gateway, tabs: Tabs) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import imagegate.web
+from imagegate.domain.audit import Action
 
 STATIC = Path(imagegate.web.__file__).parent / "static"
 MAX_COLUMNS = 120
@@ -34,6 +35,14 @@ def test_every_text_that_a_script_names_exists() -> None:
     names = {f"dashboard.{name}" if call == "d" else name for call, name in _TEXT_NAME.findall(scripts)}
     assert len(names) > 200
     assert [name for name in sorted(names) if not isinstance(_find(texts, name), str)] == []
+
+
+def test_the_audit_log_names_every_act() -> None:
+    texts = json.loads((STATIC / "lang/en.json").read_text("utf-8"))
+    acts = {one.value for one in Action}
+    assert set(texts["dashboard"]["audit"]["actions"]) == {one.replace(".", "_") for one in acts}
+    script = (STATIC / "app/dashboard/audit.js").read_text("utf-8")
+    assert acts == set(re.findall(r'^  "([a-z_]+\.[a-z_]+)",$', script, re.MULTILINE)), "those that can be picked"
 
 
 def _find(tree: Any, name: str) -> Any:

@@ -12,8 +12,6 @@ from imagegate.domain.time import US_PER_SECOND
 
 EXTENSION_BY_MEDIA_TYPE = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 MEDIA_TYPE_BY_EXTENSION = {extension: media_type for media_type, extension in EXTENSION_BY_MEDIA_TYPE.items()}
-MEDIA_TYPE_BY_FORMAT = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-
 
 # When thumbnails of a starred task expire, in UTC microseconds: no clock comes there, and databases count with it.
 NEVER = 2**62

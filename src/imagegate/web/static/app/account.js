@@ -79,8 +79,10 @@ function Amounts() {
 }
 
 /**
- * Call `close` on Escape and on a press outside of the box. @returns the end of it
- * @param {{current: HTMLElement | null}} box @param {(event: Event) => void} close
+ * Call `close` on Escape and on a press outside of the box.
+ * @param {{current: HTMLElement | null}} box
+ * @param {(event: Event) => void} close
+ * @returns the end of it
  */
 function onLeave(box, close) {
   const listener = (/** @type {Event} */ event) => {

@@ -1,6 +1,7 @@
 // The public API as the page calls it: the session is exchanged for a token that exists only in this module's memory.
-import { checkConnection } from "./connection.js";
 import { eraseDatabase } from "./database.js";
+import { readEvents } from "./events.js";
+import { request, sendForm } from "./requests.js";
 
 /**
  * @typedef {{ok: true, status: number, value: any}} Success
@@ -16,28 +17,6 @@ import { eraseDatabase } from "./database.js";
 // A token is replaced this long before its end, so that none expires on the way.
 const TOKEN_MARGIN_S = 60;
 const DEFAULT_RECONNECT_MS = 2000;
-
-// What the upload surface and proxies answer with, by the names that `/v1` has for the same.
-/** @type {Record<number, string>} */
-const NUMBERED_CODES = {
-  400: "invalid_request",
-  401: "unauthorized",
-  402: "insufficient_quota",
-  403: "permission_denied",
-  404: "not_found",
-  413: "request_too_large",
-  415: "unsupported_media_type",
-  429: "rate_limit_exceeded",
-  500: "internal_error",
-  502: "service_unavailable",
-  503: "service_unavailable",
-  504: "service_unavailable",
-  40001: "file_too_large",
-  40002: "file_type_not_allowed",
-  40003: "file_quota_exceeded",
-  40004: "file_not_fetched",
-  50001: "storage_failed",
-};
 
 /** @type {ApiError} */
 const ACCOUNT_CHANGED = { ok: false, status: 401, code: "account_changed", message: "" };
@@ -71,6 +50,9 @@ export const isUnanswered = ({ status }) => status === 0 || status === 502 || st
 
 /** Whether a task has reached a final state. @param {string | undefined} status */
 export const isFinal = (status) => status === "completed" || status === "failed";
+
+/** Its status; "cancelled" where that is why it failed. @param {{status: string, error?: any}} task */
+export const taskState = ({ status, error }) => (error?.code === "request_cancelled" ? "cancelled" : status);
 
 /** Notify `listener` after every exchange. @param {(account: Account | null) => void} listener */
 export function onAccount(listener) {
@@ -125,7 +107,8 @@ export const patch = (path, body) => call("PATCH", path, { body });
 export const remove = (path) => call("DELETE", path);
 
 /**
- * @param {Blob} file @param {string} name
+ * @param {Blob} file
+ * @param {string} name
  * @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} [options] `part`: what is sent, 0 to 1
  * @returns {Promise<Reply>} also where it was aborted
  */
@@ -140,7 +123,8 @@ export async function upload(file, name, options = {}) {
 
 /**
  * The task after each of its events, until it has ended; a lost connection is resumed after the last one received.
- * @param {string} path of the events @returns {AsyncGenerator<any, void, void>}
+ * @param {string} path of the events
+ * @returns {AsyncGenerator<any, void, void>}
  */
 export async function* followTask(path) {
   const stream = { lastId: "", reconnectMs: DEFAULT_RECONNECT_MS };
@@ -165,9 +149,11 @@ export function localPath(url) {
 
 /**
  * A refused token is replaced once. Where another tab has signed in somebody else meanwhile, nothing is sent: it would
- * be
- * at the expense of an account that this page did not show.
- * @param {string} method @param {string} path @param {Options} [options] @returns {Promise<Reply>}
+ * be at the expense of an account that this page did not show.
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<Reply>}
  */
 async function call(method, path, options) {
   const asKey = shownKey;
@@ -220,74 +206,6 @@ function storeToken(session) {
   return account;
 }
 
-/**
- * @param {string} method @param {string} path @param {Options} [options] @param {string} [bearerToken]
- * @returns {Promise<Reply>}
- */
-async function request(method, path, { body, headers, signal } = {}, bearerToken = "") {
-  const sent = new Headers(headers);
-  if (bearerToken) sent.set("Authorization", `Bearer ${bearerToken}`);
-  if (body !== undefined) sent.set("Content-Type", "application/json");
-  const content = body === undefined ? undefined : JSON.stringify(body);
-  try {
-    return await readReply(await fetch(path, { method, headers: sent, signal, body: content }), bearerToken);
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    checkConnection();
-    return { ok: false, status: 0, code: "network", message: "" };
-  }
-}
-
-/**
- * `fetch` does not tell how much it has sent.
- * @param {FormData} form @param {string} bearerToken @param {{onProgress?: (part: number) => void, signal?:
- *   AbortSignal}} options
- * @returns {Promise<Reply>}
- */
-function sendForm(form, bearerToken, { onProgress, signal }) {
-  return new Promise((resolve) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", "/api/v1/files/upload/stream");
-    if (bearerToken) request.setRequestHeader("Authorization", `Bearer ${bearerToken}`);
-    request.upload.onprogress = ({ loaded, total }) => onProgress?.(total ? loaded / total : 0);
-    signal?.addEventListener("abort", () => request.abort());
-    request.onloadend = () => {
-      const { status, responseText } = request;
-      const headers = new Headers();
-      for (const header of ["content-type", "x-request-id", "retry-after"]) {
-        headers.set(header, request.getResponseHeader(header) ?? "");
-      }
-      if (status) resolve(readReply(new Response(responseText, { status, headers }), bearerToken));
-      else resolve({ ok: false, status: 0, code: "network", message: "" });
-    };
-    request.send(form);
-  });
-}
-
-/** @param {Response} response @param {string} bearerToken @returns {Promise<Reply>} */
-async function readReply(response, bearerToken) {
-  const { status, headers } = response;
-  if (status === 502 || status === 504) checkConnection();
-  const text = await response.text();
-  const value = text && headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
-  if (response.ok) return { ok: true, status, value };
-  // `/v1` answers {"error": {…}}, the upload surface {"code": …, "msg": …}, a proxy in front whatever it likes.
-  const error = value?.error ?? {};
-  const code = error.code ?? NUMBERED_CODES[value?.code ?? status] ?? String(status);
-  return {
-    ok: false,
-    status,
-    code: status === 401 && !bearerToken ? "signed_out" : code,
-    message: error.message ?? value?.msg ?? "",
-    reason: error.reason,
-    param: error.param,
-    requestId: headers.get("x-request-id") ?? undefined,
-    retryAfter: Number(headers.get("retry-after")) || undefined,
-    estimated: error.estimated_credits === undefined ? undefined : String(error.estimated_credits),
-    remaining: error.remaining_credits === undefined ? undefined : String(error.remaining_credits),
-  };
-}
-
 /** @param {string} path @param {string} lastId @returns {Promise<Response | null>} null where nothing answered */
 async function openStream(path, lastId) {
   const headers = { Authorization: `Bearer ${await bearer()}`, ...(lastId ? { "Last-Event-ID": lastId } : {}) };
@@ -302,48 +220,3 @@ async function openStream(path, lastId) {
 
 /** @param {number} status of a stream that was refused; 401 brings a new token, the others pass */
 const isTransient = (status) => status === 401 || status === 429 || status >= 500;
-
-/**
- * @param {ReadableStream<Uint8Array>} body @param {{lastId: string, reconnectMs: number}} stream is kept up to date
- * @returns {AsyncGenerator<any, void, void>} the data of each event
- */
-async function* readEvents(body, stream) {
-  for await (const block of readBlocks(body)) {
-    const { id, data, retry } = parseBlock(block);
-    stream.reconnectMs = retry ?? stream.reconnectMs;
-    if (data === undefined) continue;
-    stream.lastId = id || stream.lastId;
-    yield JSON.parse(data);
-  }
-}
-
-/** @param {ReadableStream<Uint8Array>} body @returns {AsyncGenerator<string, void, void>} */
-async function* readBlocks(body) {
-  const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
-  let rest = "";
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      const blocks = (rest + value).split("\n\n");
-      rest = blocks.pop() ?? "";
-      yield* blocks;
-    }
-  } catch {
-    // a cut connection is resumed by the caller
-  } finally {
-    reader.cancel().catch(() => {});
-  }
-}
-
-/** @param {string} block @returns {{id: string, data?: string, retry?: number}} */
-function parseBlock(block) {
-  /** @type {Record<string, string>} */
-  const fields = {};
-  for (const line of block.split("\n")) {
-    const colon = line.indexOf(":");
-    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
-  }
-  const { id = "", data, retry } = fields;
-  return { id, data, retry: retry ? Number(retry) : undefined };
-}

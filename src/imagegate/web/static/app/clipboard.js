@@ -1,7 +1,15 @@
 // Copying text, over plain http too, where browsers keep the clipboard's interface from pages.
+import { t } from "./i18n.js";
+import { showToast } from "./store.js";
+
+/** Copy it, and say whether that was possible. @param {string} text */
+export async function copyText(text) {
+  const copied = await copy(text);
+  showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
+}
 
 /** @param {string} text @returns {Promise<boolean>} whether it was copied */
-export async function copyText(text) {
+async function copy(text) {
   if (!navigator.clipboard) return copySelection(text);
   try {
     await navigator.clipboard.writeText(text);

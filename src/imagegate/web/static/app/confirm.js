@@ -11,7 +11,8 @@ import { t } from "./i18n.js";
 
 /**
  * Whether the person agreed; a dialog that is closed means no.
- * @param {Question} question @returns {Promise<boolean>}
+ * @param {Question} question
+ * @returns {Promise<boolean>}
  */
 export function askConfirm(question) {
   const container = document.createElement("div");

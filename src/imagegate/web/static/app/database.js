@@ -54,7 +54,10 @@ async function openDatabase() {
 
 /**
  * Run `act` in a transaction of its own; `fallback` is the result where the browser stores nothing.
- * @template T @param {StoreName} name @param {(store: IDBObjectStore) => Promise<T>} act @param {T} fallback
+ * @template T
+ * @param {StoreName} name
+ * @param {(store: IDBObjectStore) => Promise<T>} act
+ * @param {T} fallback
  * @returns {Promise<T>}
  */
 export async function inStore(name, act, fallback) {

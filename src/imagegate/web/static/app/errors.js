@@ -2,7 +2,7 @@
 import { html } from "html";
 import { isUnanswered } from "./api.js";
 import { checkConnection } from "./connection.js";
-import { language, t } from "./i18n.js";
+import { language, t, textOr } from "./i18n.js";
 import { roundDecimal } from "./money.js";
 import { showToast } from "./toast.js";
 
@@ -18,10 +18,7 @@ const GENERAL = ["invalid_request", "invalid_parameters", "image_processing_erro
 const DEFAULT_WAIT_S = 10;
 
 /** The text under a name of `app.errors`; empty where there is none. @param {string} name @param {any} [values] */
-function lookUp(name, values) {
-  const found = t(`app.errors.${name}`, values);
-  return found === `app.errors.${name}` ? "" : found;
-}
+const lookUp = (name, values) => textOr(`app.errors.${name}`, "", values);
 
 /** One line that says what is wrong. @param {Fault} error */
 export function errorText(error) {

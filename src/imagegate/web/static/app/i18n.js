@@ -21,6 +21,17 @@ export function t(name, values = {}) {
   return found.replace(/\{(\w+)\}/g, (whole, key) => String(values[key] ?? whole));
 }
 
+/**
+ * The text under a name, or `instead` where there is none: the API may name what has no translation.
+ * @param {string} name
+ * @param {string} instead
+ * @param {Record<string, string | number>} [values]
+ */
+export function textOr(name, instead, values) {
+  const text = t(name, values);
+  return text === name ? instead : text;
+}
+
 /** @param {number} seconds Unix seconds @param {Intl.DateTimeFormatOptions} [options] */
 export function formatTime(seconds, options = { dateStyle: "medium", timeStyle: "short" }) {
   return new Intl.DateTimeFormat(language, options).format(new Date(seconds * 1000));
@@ -30,3 +41,11 @@ export function formatTime(seconds, options = { dateStyle: "medium", timeStyle: 
 export function formatNumber(value, options) {
   return new Intl.NumberFormat(language, options).format(value);
 }
+
+const MB = 1_000_000;
+
+/** "812 kB", "1.2 MB" @param {number} bytes */
+export const formatBytes = (bytes) =>
+  bytes < MB
+    ? `${formatNumber(Math.ceil(bytes / 1000))} kB`
+    : `${formatNumber(bytes / MB, { maximumFractionDigits: 1 })} MB`;

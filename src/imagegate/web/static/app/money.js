@@ -7,7 +7,8 @@ const NANOS_PER_USD = 1_000_000_000n;
 
 /**
  * Decimal text with at most `digits` after the point, half rounded up, thousands grouped.
- * @param {string} text @param {number} digits
+ * @param {string} text
+ * @param {number} digits
  */
 export function roundDecimal(text, digits) {
   const negative = text.startsWith("-");
@@ -27,7 +28,8 @@ export const subtractDecimals = (from, amount) => fromNanos(toNanos(from) - toNa
 
 /**
  * What a task cost: there amounts are numbers of JSON.
- * @param {{credits: number, usd: number}} cost @returns {Money}
+ * @param {{credits: number, usd: number}} cost
+ * @returns {Money}
  */
 export function moneyOf({ credits, usd }) {
   const text = (/** @type {number} */ amount) => Number(amount).toFixed(NANO_DIGITS);

@@ -10,7 +10,9 @@ const box = document.getElementById("toasts");
 
 /**
  * A message; the same one again replaces the first. It goes by itself, by a click, or by the function that is returned.
- * @param {string} text @param {"" | "bad" | "good"} [kind] @param {{stays?: boolean}} [options]
+ * @param {string} text
+ * @param {"" | "bad" | "good"} [kind]
+ * @param {{stays?: boolean}} [options]
  * @returns {() => void}
  */
 export function showToast(text, kind = "", { stays = false } = {}) {

@@ -1,4 +1,4 @@
-// What operators did, and what happened to accounts, keys, secrets, credits and routes.
+// What operators did, and what happened to accounts, keys, tasks, secrets, credits and routes.
 import { html } from "html";
 import { SelectField } from "../fields.js";
 import { formatNumber, formatTime } from "../i18n.js";
@@ -20,6 +20,7 @@ const ACTIONS = [
   "key.disable",
   "key.enable",
   "key.delete",
+  "task.delete",
   "webhook_secret.rotate",
   "route.reset",
   "routes.reload",

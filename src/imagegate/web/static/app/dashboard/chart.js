@@ -38,8 +38,12 @@ export const isoDay = (seconds) => new Date(seconds * 1000).toISOString().slice(
 const cssColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /**
- * @param {Line} line @param {number} index @param {boolean} bars @param {number} count @param {Format} format @returns
- * {uPlot.Series}
+ * @param {Line} line
+ * @param {number} index
+ * @param {boolean} bars
+ * @param {number} count
+ * @param {Format} format
+ * @returns {uPlot.Series}
  */
 function lineSeries({ label, color: name }, index, bars, count, format) {
   const color = cssColor(name ?? COLORS[index % COLORS.length]);
@@ -71,7 +75,11 @@ function chartAxes(format) {
 }
 
 /**
- * @param {HTMLElement} box @param {number[]} days @param {Line[]} lines @param {boolean} bars @param {Format} format
+ * @param {HTMLElement} box
+ * @param {number[]} days
+ * @param {Line[]} lines
+ * @param {boolean} bars
+ * @param {Format} format
  */
 function drawChart(box, days, lines, bars, format) {
   /** @type {uPlot.Series} */

@@ -1,7 +1,7 @@
 // What every view is built of: heading, badges, amounts, loading and error states.
 import { html } from "html";
 import { adviceFor, errorText } from "../errors.js";
-import { formatNumber, formatTime, t } from "../i18n.js";
+import { formatNumber, formatTime, t, textOr } from "../i18n.js";
 import { formatCredits, formatUsd, isNegative, roundDecimal } from "../money.js";
 import { signInOpen } from "../store.js";
 import { linkTo } from "./router.js";
@@ -15,11 +15,7 @@ import { linkTo } from "./router.js";
 export const d = (name, values) => t(`dashboard.${name}`, values);
 
 /** A value of the API in the visitor's language, or as it came. @param {string} family @param {string} value */
-export function valueText(family, value) {
-  const name = `dashboard.${family}.${value}`;
-  const text = t(name);
-  return text === name ? value : text;
-}
+export const valueText = (family, value) => textOr(`dashboard.${family}.${value}`, value);
 
 /** Why a route is not healthy, in the visitor's language. @param {string} reason of the API, in words */
 export function reasonText(reason) {

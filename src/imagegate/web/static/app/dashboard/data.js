@@ -18,7 +18,8 @@ const NO_DATA = { path: "", value: undefined, error: null };
 const NO_PAGES = { path: "", cursor: "", more: false, error: null };
 
 /**
- * @param {string} path @param {number} [intervalS] read again after so many seconds while the page is visible; 0: never
+ * @param {string} path
+ * @param {number} [intervalS] read again after so many seconds while the page is visible; 0: never
  * @returns {Data}
  */
 export function useData(path, intervalS = 0) {

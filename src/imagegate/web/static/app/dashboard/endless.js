@@ -12,8 +12,8 @@ const MARGIN = "1200px 0px";
 
 /**
  * Calls `onChange` with whether the element is near the window.
- * @param {{current: Element | null}} element @param {(near: boolean, entry: IntersectionObserverEntry) => void}
- *   onChange
+ * @param {{current: Element | null}} element
+ * @param {(near: boolean, entry: IntersectionObserverEntry) => void} onChange
  */
 function useNearness(element, onChange) {
   const latest = useRef(onChange);

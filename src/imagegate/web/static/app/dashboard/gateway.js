@@ -72,7 +72,9 @@ function MoneyTiles({ total: { revenue, refunds, cost, waste, margin, completed,
     <${Tile}
       title=${d("gateway.completed")}
       figure=${formatNumber(completed)}
-      about=${failed ? d("gateway.failed_about", { n: formatNumber(failed), share: failedShare }) : d("gateway.none_failed")}
+      about=${
+        failed ? d("gateway.failed_about", { n: formatNumber(failed), share: failedShare }) : d("gateway.none_failed")
+      }
       href=${linkTo("work")}
     />
   `;
@@ -173,8 +175,12 @@ function Days({ found: { first_day, last_day, days } }) {
   const columns = [{ title: d("columns.day"), head: true, cell: dayOf }, ...marginColumns(), ...taskColumns()];
   return html`
     <div class="halves">
-      <div class="card"><${Chart} days=${all} lines=${money} format=${usdText} label=${d("gateway.money_chart")} /></div>
-      <div class="card"><${Chart} days=${all} lines=${tasks} format=${countText} label=${d("gateway.task_chart")} /></div>
+      <div class="card">
+        <${Chart} days=${all} lines=${money} format=${usdText} label=${d("gateway.money_chart")} />
+      </div>
+      <div class="card">
+        <${Chart} days=${all} lines=${tasks} format=${countText} label=${d("gateway.task_chart")} />
+      </div>
     </div>
     <details>
       <summary class="small">${d("as_table")}</summary>

@@ -1,11 +1,11 @@
 // One task: its request beside its result, its hold beside its charge, and each attempt.
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
-import { isFinal, localPath, post, remove } from "../api.js";
+import { isFinal, localPath, post, remove, taskState } from "../api.js";
 import { askConfirm } from "../confirm.js";
 import { withThumbnailRetry } from "../dom.js";
 import { adviceFor, chargeText, errorText, showError } from "../errors.js";
-import { formatNumber } from "../i18n.js";
+import { formatBytes, formatNumber } from "../i18n.js";
 import { isOperator, refreshBalance, showToast } from "../store.js";
 import { attemptColumn, durationColumn, NoAttempts, startedColumn } from "./attempts.js";
 import { d, Facts, formatCreditNumber, Loader, StateBadge, Time, View, valueText } from "./components.js";
@@ -59,13 +59,12 @@ function Status({ task, reload }) {
     showToast(d("tasks.was_deleted"));
     location.hash = linkTo("tasks");
   };
-  const state = task.error?.code === "request_cancelled" ? "cancelled" : task.status;
   const cancelButton = html`<button class="button tight bad" onClick=${cancel}>${d("tasks.cancel")}</button>`;
   const costs = linkTo("work", task.id);
   const ledger = linkTo("credits", "", { task_id: task.id });
   return html`
     <div class="row" data-task-actions>
-      <${StateBadge} state=${state} />
+      <${StateBadge} state=${taskState(task)} />
       ${task.status === "processing" && html`<span>${task.progress}%</span>`}
       ${task.task_info.can_cancel && cancelButton}
       <${PlaygroundLinks} task=${task} />
@@ -128,12 +127,6 @@ function Result({ image, name, available }) {
     </li>
   `;
 }
-
-/** @param {number} bytes */
-const formatBytes = (bytes) =>
-  bytes < 1_000_000
-    ? `${formatNumber(Math.ceil(bytes / 1000))} kB`
-    : `${formatNumber(bytes / 1_000_000, { maximumFractionDigits: 1 })} MB`;
 
 /** @param {{request: any}} props */
 function Request({ request }) {

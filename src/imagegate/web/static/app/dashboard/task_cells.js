@@ -1,6 +1,6 @@
 // What the tables of tasks share: a task as a row of its list tells of it.
 import { html } from "html";
-import { isFinal, localPath } from "../api.js";
+import { isFinal, localPath, taskState } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
 import { errorText } from "../errors.js";
 import { roundDecimal } from "../money.js";
@@ -58,9 +58,9 @@ export const promptColumn = (view, withTime = false) => ({
 
 /** @param {{task: any}} props */
 export const Status = ({ task }) => html`
-  <${StateBadge} state=${task.error?.code === "request_cancelled" ? "cancelled" : task.status} />
+  <${StateBadge} state=${taskState(task)} />
   ${!isFinal(task.status) && html` <span class="small">${task.progress}%</span>`}
-  ${task.error && task.error.code !== "request_cancelled" && html`<${Reason} error=${task.error} />`}
+  ${task.error && taskState(task) !== "cancelled" && html`<${Reason} error=${task.error} />`}
 `;
 
 /** @param {{error: any}} props */

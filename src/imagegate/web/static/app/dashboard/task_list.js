@@ -1,7 +1,7 @@
 // A list of tasks whose filters stand in the address.
 import { useEffect, useMemo } from "preact/hooks";
 import { onBack } from "../connection.js";
-import { createTaskList, NO_FILTERS } from "../tasks/list.js";
+import { NO_FILTERS, TaskList } from "../tasks/list.js";
 import { useData } from "./data.js";
 import { address, setQuery } from "./router.js";
 
@@ -23,7 +23,7 @@ export function useTaskList(path) {
  * @param {string} path
  */
 function createAddressedList(path) {
-  const list = createTaskList({ path, pageSize: 50 });
+  const list = new TaskList({ path, pageSize: 50 });
   const applyFilters = list.setFilters;
   applyFilters(filtersIn(address.peek().query));
   list.setFilters = (changes) => {

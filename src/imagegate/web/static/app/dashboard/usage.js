@@ -56,7 +56,8 @@ function RangeField({ value }) {
 
 /**
  * The models or keys that spent most, with their credits by day; what ranks them is exact.
- * @param {any[]} rows @param {string} group
+ * @param {any[]} rows
+ * @param {string} group
  */
 function largestSpenders(rows, group) {
   /** @type {Map<string, {name: string, nanos: bigint, creditsByDay: Map<string, number>}>} */

@@ -4,7 +4,7 @@ import { html } from "html";
 import { copyText } from "../clipboard.js";
 import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
-import { showToast } from "../store.js";
+import { readStored, writeStored } from "../storage.js";
 import { blockers, request } from "./form.js";
 import { highlight } from "./highlight.js";
 import { PROGRAMS } from "./snippets.js";
@@ -15,23 +15,14 @@ const STORAGE_KEY = "imagegate.code";
 const chosen = signal(storedChoice());
 
 function storedChoice() {
-  try {
-    const name = localStorage.getItem(STORAGE_KEY) ?? "";
-    if (name in PROGRAMS) return name;
-  } catch {
-    // private windows may refuse
-  }
-  return "curl";
+  const name = readStored(STORAGE_KEY);
+  return name in PROGRAMS ? name : "curl";
 }
 
 /** @param {string} name */
 function choose(name) {
   chosen.value = name;
-  try {
-    localStorage.setItem(STORAGE_KEY, name);
-  } catch {
-    // chosen until the page is left
-  }
+  writeStored(STORAGE_KEY, name);
 }
 
 export function CodeDialog() {
@@ -51,16 +42,12 @@ export function CodeDialog() {
 export function CodePanel({ body }) {
   const { language, title, write } = PROGRAMS[chosen.value];
   const program = write(body ?? request.value);
-  const copy = async () => {
-    const copied = await copyText(program);
-    showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
-  };
   return html`
     <section class="code-panel" aria-label=${t("playground.code.title")}>
       <div class="code">
         <div class="code-head">
           <${Languages} />
-          <button type="button" data-copy-code onClick=${copy}>${t("playground.code.copy")}</button>
+          <button type="button" data-copy-code onClick=${() => copyText(program)}>${t("playground.code.copy")}</button>
         </div>
         <pre tabindex="0" aria-label=${title}><code data-program>${highlight(program, language).map(piece)}</code></pre>
       </div>

@@ -1,13 +1,10 @@
 // An image as it stands in a comparison.
 import { html } from "html";
 import { localPath } from "../api.js";
-import { t } from "../i18n.js";
-import { promptOf } from "./files.js";
-import { qualityText } from "./words.js";
+import { promptOf } from "./items.js";
+import { altText, qualityText } from "./words.js";
 
 /** @typedef {import("./images.js").Image} Image */
-
-const MAX_ALT = 120;
 
 /** Model, quality, size and the prompt. @param {Image} image */
 export function describeImage(image) {
@@ -24,6 +21,6 @@ export function describeImage(image) {
 /** @param {{image: Image, style?: Record<string, string>}} props */
 export function ComparedImage({ image, style }) {
   const { image_url, width, height } = image.result;
-  const alt = t("playground.image_alt", { number: image.index + 1, prompt: promptOf(image).slice(0, MAX_ALT) });
+  const alt = altText(image);
   return html`<img src=${localPath(image_url)} ...${{ width, height, style, alt }} draggable=${false} />`;
 }

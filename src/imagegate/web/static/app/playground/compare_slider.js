@@ -84,17 +84,17 @@ function SliderFrame({ zoom, left, right, onBeside }) {
     const { left: x, top, height: length } = new Edge(percent, view, geometry);
     const style = { left: `${x}px`, top: `${top}px`, height: `${length}px` };
     return html`
-    <input
-      type="range"
-      class="unseen"
-      min="0"
-      max="100"
-      value=${Math.round(percent)}
-      aria-label=${t("playground.compare.slider")}
-      onInput=${withValue((value) => setPercent(Number(value)))}
-    />
-    <span class="slider-edge" style=${style} aria-hidden="true"></span>
-  `;
+      <input
+        type="range"
+        class="unseen"
+        min="0"
+        max="100"
+        value=${Math.round(percent)}
+        aria-label=${t("playground.compare.slider")}
+        onInput=${withValue((value) => setPercent(Number(value)))}
+      />
+      <span class="slider-edge" style=${style} aria-hidden="true"></span>
+    `;
   };
   const { width, height } = right.result;
   return html`<${ZoomFrame} ...${{ zoom, width, height, onGrip, onBeside, overlay }}>${sheet}<//>`;

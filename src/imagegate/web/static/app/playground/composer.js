@@ -15,19 +15,19 @@ import {
   faults,
   fields,
   focusPrompt,
-  maxPrompt,
   overwritten,
   request,
   restoreForm,
   setFields,
   steps,
 } from "./form.js";
+import { maxPrompt } from "./model.js";
 import { BalanceAfter, Price, PriceLines, quote, quoteError, quoting } from "./price.js";
 import { loadQuote } from "./quotes.js";
 import { checkStored } from "./references.js";
 import { startRun } from "./runs.js";
 import { Settings } from "./settings.js";
-import { shortcutsOpen } from "./shortcuts.js";
+import { COMMAND, shortcutsOpen } from "./shortcuts.js";
 import { maximumText } from "./spend_button.js";
 
 /** @param {{children?: any}} props */
@@ -159,7 +159,6 @@ const Hindrance = () => html`<p class="error-text small" aria-live="polite" data
 
 function RunButton() {
   const text = t(account.value === null ? "playground.sign_in_to_run" : "playground.run");
-  const modifier = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
   return html`
     <button
       class="button main tall"
@@ -168,7 +167,7 @@ function RunButton() {
       aria-busy=${starting.value}
       data-run
     >
-      ${text} ${account.value && html`<kbd aria-hidden="true">${modifier} ↵</kbd>`}
+      ${text} ${account.value && html`<kbd aria-hidden="true">${COMMAND} ↵</kbd>`}
     </button>
   `;
 }

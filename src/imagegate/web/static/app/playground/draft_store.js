@@ -1,6 +1,7 @@
 // Drafts of the form in IndexedDB: one for each account and tab, and the files that are not uploaded yet.
 import { inStore, resultOf } from "../database.js";
 import { randomId } from "../ids.js";
+import { readStored, writeStored } from "../storage.js";
 
 /**
  * @typedef {import("./form.js").FormState & {id: string, owner: string, page: string, address: string, at: number}}
@@ -14,13 +15,8 @@ const MAX_KEPT = 40;
 
 /** The name of this tab: it stays over a reload, and is empty where the browser stores nothing. */
 function tabName() {
-  try {
-    const known = sessionStorage.getItem(TAB_KEY) ?? randomId();
-    sessionStorage.setItem(TAB_KEY, known);
-    return known;
-  } catch {
-    return "";
-  }
+  writeStored(TAB_KEY, readStored(TAB_KEY, "sessionStorage") || randomId(), "sessionStorage");
+  return readStored(TAB_KEY, "sessionStorage");
 }
 
 const tab = tabName();
@@ -40,7 +36,9 @@ export async function dropDraft(owner) {
 
 /**
  * The draft of this tab, else the newest of the account: that of a tab that was closed.
- * @param {string} owner @param {boolean} [ofThisTab] no other @returns {Promise<Draft | null>}
+ * @param {string} owner
+ * @param {boolean} [ofThisTab] no other
+ * @returns {Promise<Draft | null>}
  */
 export async function loadDraft(owner, ofThisTab = false) {
   const drafts = await inStore("drafts", (store) => readFresh(store), /** @type {Draft[]} */ ([]));

@@ -4,10 +4,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { localPath } from "../api.js";
 import { copyText } from "../clipboard.js";
 import { Dialog } from "../dialog.js";
+import { chargeText, ErrorBox } from "../errors.js";
 import { formatTime, t } from "../i18n.js";
-import { showToast } from "../store.js";
 import { RunActions } from "./actions.js";
-import { RequestError, TaskError } from "./errors.js";
 import { Facts } from "./facts.js";
 import { CopyIcon, TrashIcon } from "./icons.js";
 import { closeDrawer, items, openedItem, openItem, promptOf, stateOf } from "./items.js";
@@ -92,8 +91,8 @@ function Content({ item, prompt }) {
     <article class="details" data-task=${id} data-state=${state}>
       <${Summary} item=${item} state=${state} />
       ${run && !over && html`<${Progress} run=${run} />`}
-      ${run?.error && html`<${RequestError} error=${run.error} /><${Refused} run=${run} />`}
-      ${task?.status === "failed" && html`<${TaskError} task=${task} />`}
+      ${run?.error && html`<${Refused} run=${run} />`}
+      ${task?.status === "failed" && html`<${ErrorBox} error=${task.error ?? {}} charge=${chargeText(task)} />`}
       ${task?.status === "completed" && html`<${Images} run=${run} />`}
       ${over && task && html`<${RunActions} run=${run} />`}
       <${Prompt} text=${prompt} />
@@ -138,10 +137,6 @@ function Steps({ item }) {
 /** @param {{text: string}} props */
 function Prompt({ text }) {
   const label = t("playground.copy_prompt");
-  const copy = async () => {
-    const copied = await copyText(text);
-    showToast(t(copied ? "app.copied" : "playground.no_clipboard"), copied ? "" : "bad");
-  };
   return html`
     <div class="details-prompt" role="group" aria-label=${t("playground.prompt.title")}>
       <p data-prompt>${text}</p>
@@ -151,7 +146,7 @@ function Prompt({ text }) {
         aria-label=${label}
         title=${label}
         data-copy-prompt
-        onClick=${copy}
+        onClick=${() => copyText(text)}
       ><${CopyIcon} /></button>
     </div>
   `;
@@ -216,8 +211,9 @@ const DeleteButton = ({ id }) => html`
   </p>
 `;
 
-/** @param {{run: import("./runs.js").Run}} props */
+/** A request that was refused, or whose answer was lost: there is no task. @param {{run: any}} props */
 const Refused = ({ run }) => html`
+  <${ErrorBox} error=${run.error} charge=${chargeText(run.error)} />
   <p class="row">
     <${RetryButton} run=${run} />
     <button class="button tight bare" type="button" onClick=${() => dismissRun(run)}>${t("playground.dismiss")}</button>

@@ -2,14 +2,13 @@
 import { html } from "html";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
-import { formatNumber, t } from "../i18n.js";
+import { formatBytes, formatNumber, t, textOr } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { isOperator } from "../store.js";
-import { qualityText, requestedSize, textOr } from "./words.js";
+import { qualityText, requestedSize } from "./words.js";
 
 /** @typedef {import("./runs.js").Run} Run */
 
-const MB = 1_000_000;
 const ONE_DIGIT = { maximumFractionDigits: 1 };
 
 /** @param {any} value @param {number} digits */
@@ -86,10 +85,6 @@ function formatText(results) {
   const sizes = results.map((result) => formatBytes(result.bytes));
   return `${results[0].mime_type.split("/")[1].toUpperCase()} · ${sizes.join(", ")}`;
 }
-
-/** @param {number} bytes */
-const formatBytes = (bytes) =>
-  bytes < MB ? `${formatNumber(Math.ceil(bytes / 1000))} kB` : `${formatNumber(bytes / MB, ONE_DIGIT)} MB`;
 
 /** @param {any} tokens */
 function tokenText(tokens) {

@@ -1,7 +1,9 @@
 // Names of image files, and saving them.
 import { localPath } from "../api.js";
+import { localDay } from "../dates.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
+import { promptOf } from "./items.js";
 
 /** @typedef {import("./images.js").Image} Image */
 
@@ -24,22 +26,14 @@ export function fileNames(images) {
   });
 }
 
-/** A row of the list has its beginning only. @param {Image} image @returns {string} */
-export const promptOf = ({ run: { task } }) => task.request?.prompt ?? task.prompt ?? "";
-
 /** @param {Image} image */
-const stem = (image) =>
-  `${isoDate(image.run.task.created)}-${slug(promptOf(image)) || image.run.id}-${image.index + 1}`;
+function stem({ run, index }) {
+  const day = localDay(new Date(run.task.created * 1000));
+  return `${day}-${slug(promptOf({ run })) || run.id}-${index + 1}`;
+}
 
 /** @param {Image} image */
 const extension = ({ result }) => result.mime_type.split("/")[1].replace("jpeg", "jpg");
-
-/** The day where the person is. @param {number} seconds */
-function isoDate(seconds) {
-  const date = new Date(seconds * 1000);
-  const parts = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
-  return parts.map((part) => String(part).padStart(2, "0")).join("-");
-}
 
 /** The first words, in letters of any script. @param {string} prompt */
 function slug(prompt) {
@@ -58,7 +52,7 @@ function slug(prompt) {
 }
 
 /** @param {string} url @param {string} name */
-export function saveFile(url, name) {
+function saveFile(url, name) {
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

@@ -15,16 +15,13 @@ import {
 } from "./model.js";
 import { pixelError, sizeOfRatio, snapEdge } from "./sizes.js";
 
-export { imageCounts, maxPrompt, maxReferences, model, modelName, modelNames } from "./model.js";
-
 /**
  * @typedef {{prompt: string, mode: "auto" | "ratio" | "custom" | "table", ratio: string, tier: string, width: number,
  *   height: number, table: string, quality: string, n: number, format: string, compression: number,
  *   background: string}} Fields   `table`: a size out of the model's own list
  * @typedef {{key: string, name: string, state: "waiting" | "loading" | "ready" | "bad", url: string, preview: string,
  *   error: string, progress: number}} Reference   `url`: what the API is given; `preview`: what is shown; "waiting":
- * for
- *   somebody to sign in; `progress` of the upload, 0 to 1
+ *   for somebody to sign in; `progress` of the upload, 0 to 1
  * @typedef {{url: string, preview: string, referenceKey: string, edits: import("./mask_strokes.js").Edit[],
  *   image?: Blob}} Mask   `image`: what `preview` shows
  */
@@ -156,9 +153,10 @@ export function fitFieldsToModel() {
 
 /**
  * The fields that name this size, or the nearest that the model has.
- * @param {string} name @returns {Partial<Fields>}
+ * @param {string} name
+ * @returns {Partial<Fields>}
  */
-export function sizeFields(name) {
+function sizeFields(name) {
   const { values, ratios, pixels: rules } = model.value.parameters.size ?? {};
   if (values) return { mode: "table", table: values.includes(name) ? name : sizeOfRatio(name, values) };
   const pixels = /^(\d{1,5})x(\d{1,5})$/.exec(name);
@@ -239,7 +237,10 @@ export async function fillForm(old) {
 
 /**
  * An image that the gateway has already.
- * @param {string} url @param {string} name @param {string} [preview] @returns {Reference}
+ * @param {string} url
+ * @param {string} name
+ * @param {string} [preview]
+ * @returns {Reference}
  */
 export function storedReference(url, name, preview = url) {
   return { key: randomId(), name, state: "ready", url, preview: localPath(preview), error: "", progress: 1 };

@@ -5,10 +5,10 @@ import { errorText } from "../errors.js";
 import { t } from "../i18n.js";
 import { TaskFilters } from "../tasks/filters.js";
 import { isFiltered, NO_FILTERS } from "../tasks/list.js";
-import { modelNames } from "./form.js";
 import { Grid } from "./grid.js";
 import { items, list } from "./items.js";
 import { isWide } from "./layout.js";
+import { modelNames } from "./model.js";
 import { startedCount } from "./runs.js";
 
 export function Gallery() {

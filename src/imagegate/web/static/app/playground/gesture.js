@@ -1,6 +1,5 @@
 // One press, one purchase: the same body pressed again in any tab, before the answer or just after it, is sent under
-// the
-// same Idempotency-Key, so that the gateway answers it with the same task.
+// the same Idempotency-Key, so that the gateway answers it with the same task.
 import { isUnanswered } from "../api.js";
 import { inStore, resultOf } from "../database.js";
 import { randomId } from "../ids.js";
@@ -45,7 +44,9 @@ async function claim(store, wanted) {
 
 /**
  * The press was answered. After a refusal the next one begins anew; what was lost on the way keeps its key.
- * @param {any} body @param {string} key @param {import("../api.js").Reply} reply
+ * @param {any} body
+ * @param {string} key
+ * @param {import("../api.js").Reply} reply
  */
 export async function settleKey(body, key, reply) {
   if (!reply.ok && isUnanswered(reply)) return;

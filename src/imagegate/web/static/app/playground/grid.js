@@ -29,9 +29,7 @@ function windowOf(grid) {
   };
 }
 
-/**
- * @param {{items: Item[], label: string, onEnd: () => void}} props `onEnd`: the last of them are near
- */
+/** @param {{items: Item[], label: string, onEnd: () => void}} props `onEnd`: the last of them are near */
 export function Grid({ items, label, onEnd }) {
   const grid = useRef(/** @type {HTMLUListElement | null} */ (null));
   const [shown, setShown] = useState(/** @type {Window | null} */ (null));

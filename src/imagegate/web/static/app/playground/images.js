@@ -1,9 +1,7 @@
 // The images of all runs in sight: which one is enlarged, which are selected, which are compared.
 import { signal } from "@preact/signals";
+import { callInBatches } from "../batches.js";
 import { openTask, runs } from "./runs.js";
-
-// As many as a browser opens connections to a host.
-const LOADED_AT_ONCE = 6;
 
 /**
  * @typedef {import("./items.js").Item} Item
@@ -18,7 +16,7 @@ export const compared = signal(/** @type {ImageRef[]} */ ([]));
 export const maskedReference = signal(/** @type {import("./form.js").Reference | null} */ (null));
 
 /** Those whose details are known, the newest task first. @returns {Image[]} */
-export function allImages() {
+function allImages() {
   const known = runs.value.filter((run) => run.task?.result_data);
   known.sort((a, b) => b.task.created - a.task.created);
   return known.flatMap((run) =>
@@ -65,7 +63,9 @@ function selectTask({ id, row, run }) {
 let lastId = "";
 
 /**
- * @param {Item} item @param {Item[]} shown   all in the gallery @param {boolean} through   also all since the last one
+ * @param {Item} item
+ * @param {Item[]} shown all in the gallery
+ * @param {boolean} through also all since the last one
  */
 export function toggleTask(item, shown, through) {
   const from = through ? shown.findIndex(({ id }) => id === lastId) : -1;
@@ -90,9 +90,6 @@ export function forgetImages(id) {
 /** The selected images; the details of their tasks are loaded where they are not known. @returns {Promise<Image[]>} */
 export async function loadSelected() {
   const refs = selected.value;
-  const ids = selectedIds();
-  for (let at = 0; at < ids.length; at += LOADED_AT_ONCE) {
-    await Promise.all(ids.slice(at, at + LOADED_AT_ONCE).map(openTask));
-  }
+  await callInBatches(selectedIds(), openTask);
   return findImages(refs);
 }

@@ -1,8 +1,9 @@
 // What the gallery shows: the account's tasks and this page's runs as one list, newest first.
 import { computed, effect, signal } from "@preact/signals";
+import { taskState } from "../api.js";
 import { onBack } from "../connection.js";
 import { account } from "../store.js";
-import { createTaskList, isFiltered } from "../tasks/list.js";
+import { isFiltered, TaskList } from "../tasks/list.js";
 import { endedCount, isOver, openTask, runs } from "./runs.js";
 
 /**
@@ -11,7 +12,7 @@ import { endedCount, isOver, openTask, runs } from "./runs.js";
  *   is empty before the task exists; a tile keeps its `key`
  */
 
-export const list = createTaskList({ path: "/v1/tasks", pageSize: 100 });
+export const list = new TaskList({ path: "/v1/tasks", pageSize: 100 });
 onBack(() => list.error.value && list.reload());
 /** The key of the item in the drawer, or "". */
 export const opened = signal("");
@@ -78,10 +79,10 @@ export function stateOf({ run, row }) {
   if (run?.error && !row) return "refused";
   const task = run?.task ?? row;
   if (!task) return run?.id ? "loading" : "sending";
-  return task.error?.code === "request_cancelled" ? "cancelled" : task.status;
+  return taskState(task);
 }
 
-/** @param {Item} item @returns {string} */
+/** Of a row, its beginning alone. @param {{run?: Run, row?: any}} item @returns {string} */
 export const promptOf = ({ run, row }) => (run?.task?.request ?? run?.body)?.prompt ?? row?.prompt ?? "";
 
 /** Keep the list up to date: after a sign-in, an end, and a look at another window. */

@@ -5,9 +5,9 @@ import { localPath } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showToast } from "../store.js";
-import { promptOf, saveImage } from "./files.js";
+import { saveImage } from "./files.js";
 import { enlarged, findImage, refOf } from "./images.js";
-import { items, opened, openItem } from "./items.js";
+import { items, opened, openItem, promptOf } from "./items.js";
 import { findNeighbour, hasNeighbour } from "./neighbours.js";
 import { IconTool, useZoom, useZoomKeys, ZoomFrame, ZoomTools } from "./zoom.js";
 

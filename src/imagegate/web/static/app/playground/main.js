@@ -20,7 +20,8 @@ import { codeBody } from "./views.js";
 
 /**
  * A dialog whose module is loaded when it opens for the first time.
- * @param {() => any} isOpen @param {() => Promise<any>} load
+ * @param {() => any} isOpen
+ * @param {() => Promise<any>} load
  */
 function lazyDialog(isOpen, load) {
   const Content = lazy(load);

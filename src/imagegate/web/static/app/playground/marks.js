@@ -1,11 +1,12 @@
 // What a person marks a task with: a star and tags, kept in its metadata; and its deletion.
 import { patch, remove } from "../api.js";
+import { callInBatches } from "../batches.js";
 import { askConfirm } from "../confirm.js";
 import { showError } from "../errors.js";
 import { t } from "../i18n.js";
 import { forgetImages } from "./images.js";
 import { closeDrawer, list, openedItem } from "./items.js";
-import { forgetRuns, runs, updateTask } from "./runs.js";
+import { forgetRuns, runningRuns, updateTask } from "./runs.js";
 import { loadTally } from "./tally.js";
 
 /** @typedef {import("./items.js").Item} Item */
@@ -13,8 +14,6 @@ import { loadTally } from "./tally.js";
 // The API takes 512 code points for all tags of a task.
 const MAX_TAGS_LENGTH = 512;
 export const MAX_TAG_LENGTH = 40;
-// As many as a browser opens connections to a host.
-const DELETED_AT_ONCE = 6;
 
 /** @param {Item} item @returns {Record<string, string>} */
 const metadataOf = ({ run, row }) => run?.task?.metadata ?? row?.metadata ?? {};
@@ -51,7 +50,8 @@ export function removeTag(item, tag) {
 
 /**
  * Shown at once, and taken back where the gateway refuses.
- * @param {Item} item @param {Record<string, string | null>} changes
+ * @param {Item} item
+ * @param {Record<string, string | null>} changes
  */
 async function setMetadata(item, changes) {
   const { id } = item;
@@ -85,9 +85,7 @@ export async function deleteTasks(ids) {
     danger: true,
   });
   if (!agreed) return;
-  for (let at = 0; at < ids.length; at += DELETED_AT_ONCE) {
-    await Promise.all(ids.slice(at, at + DELETED_AT_ONCE).map(deleteTask));
-  }
+  await callInBatches(ids, deleteTask);
   loadTally();
   // The button that was pressed may be gone with what it deleted.
   if (document.activeElement === document.body) focusGallery();
@@ -109,7 +107,4 @@ async function deleteTask(id) {
 }
 
 /** @param {string} id */
-export const isRunning = (id) => runs.value.some((run) => run.id === id && !run.error && !isEnded(run.task));
-
-/** @param {any} task */
-const isEnded = (task) => task?.status === "completed" || task?.status === "failed";
+export const isRunning = (id) => runningRuns.value.some((run) => run.id === id);

@@ -84,28 +84,29 @@ function useEditKeys(canvas) {
 
 /**
  * The reference as the browser reads it, with what is in the mask already.
- * @param {MaskCanvas} canvas @param {Reference} reference
- * @returns {import("./mask_sheet.js").Picture | "loading" | "lost"}
+ * @param {MaskCanvas} canvas
+ * @param {Reference} reference
+ * @returns {import("./mask_sheet.js").LoadedImage | "loading" | "lost"}
  */
-function usePicture(canvas, { url, name }) {
-  const [picture, setPicture] = useState(
-    /** @type {import("./mask_sheet.js").Picture | "loading" | "lost"} */ ("loading"),
+function useLoaded(canvas, { url, name }) {
+  const [loaded, setLoaded] = useState(
+    /** @type {import("./mask_sheet.js").LoadedImage | "loading" | "lost"} */ ("loading"),
   );
   useEffect(() => {
     const image = new Image();
     image.src = localPath(url);
     Promise.all([image.decode(), canvas.load()]).then(
-      () => setPicture({ url, name, width: image.naturalWidth, height: image.naturalHeight }),
-      () => setPicture("lost"),
+      () => setLoaded({ url, name, width: image.naturalWidth, height: image.naturalHeight }),
+      () => setLoaded("lost"),
     );
   }, []);
-  return picture;
+  return loaded;
 }
 
 /** @param {{canvas: MaskCanvas, reference: Reference}} props */
 function Editor({ canvas, reference }) {
   const zoom = useZoom(true);
-  const picture = usePicture(canvas, reference);
+  const loaded = useLoaded(canvas, reference);
   const [isSaving, setSaving] = useState(false);
   const [blankEdits, setBlankEdits] = useState(/** @type {unknown} */ (null));
   const save = async () => {
@@ -121,10 +122,10 @@ function Editor({ canvas, reference }) {
   });
   // Told until something is painted.
   const isBlank = blankEdits === canvas.edits.value;
-  const ready = typeof picture === "object";
+  const ready = typeof loaded === "object";
   return html`
     <${MaskTools} canvas=${canvas} zoom=${zoom} ready=${ready} />
-    ${ready ? html`<${MaskSheet} ...${{ canvas, picture, zoom }} />` : html`<${Absent} isLost=${picture === "lost"} />`}
+    ${ready ? html`<${MaskSheet} ...${{ canvas, loaded, zoom }} />` : html`<${Absent} isLost=${loaded === "lost"} />`}
     <footer>
       <p class="small soft">
         ${t("playground.mask.about")} <span id="pg-mask-keys">${t("playground.mask.keys")}</span>

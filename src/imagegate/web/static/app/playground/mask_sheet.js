@@ -10,14 +10,14 @@ import { pointOf } from "./zoom_view.js";
 /** @typedef {import("./zoom.js").Place} Place */
 /** @typedef {import("./zoom_view.js").View} View */
 /** @typedef {import("./zoom_view.js").Geometry} Geometry */
-/** @typedef {{url: string, name: string, width: number, height: number}} Picture   as the browser has read it */
+/** @typedef {{url: string, name: string, width: number, height: number}} LoadedImage   as the browser has read it */
 
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {{canvas: MaskCanvas, picture: Picture, zoom: import("./zoom_view.js").Zoom}} props */
-export function MaskSheet({ canvas, picture, zoom }) {
-  const { url, name, width, height } = picture;
+/** @param {{canvas: MaskCanvas, loaded: LoadedImage, zoom: import("./zoom_view.js").Zoom}} props */
+export function MaskSheet({ canvas, loaded, zoom }) {
+  const { url, name, width, height } = loaded;
   const [place, setPlace] = useState(/** @type {Place} */ ({ x: 0.5, y: 0.5 }));
   const [isOver, setOver] = useState(false);
   const onHover = (/** @type {Place | null} */ found) => {

@@ -21,6 +21,7 @@ import {
 import { isAffordable, priceOf, total, watchQuotes } from "./matrix_price.js";
 import { MatrixResults, MatrixRows } from "./matrix_rows.js";
 import { matrix, startMatrix, watchMatrix } from "./matrix_runs.js";
+import { Figure } from "./price.js";
 import { matrixStarting } from "./views.js";
 
 /** @typedef {import("./matrix_cells.js").Axis} Axis */
@@ -122,8 +123,8 @@ function Total() {
   return html`
     <div class="matrix-total card" aria-busy=${!isKnown} data-matrix-total>
       <dl>
-        <${Figure} name="expected" money=${known ? expected : null} />
-        <${Figure} name="maximum" money=${known ? maximum : null} />
+        <${Figure} name="expected" money=${known ? expected : null} attrs=${{ "data-matrix-quote": "expected" }} />
+        <${Figure} name="maximum" money=${known ? maximum : null} attrs=${{ "data-matrix-quote": "maximum" }} />
       </dl>
       <p class="small error-text" aria-live="polite" data-matrix-hindrance>${reason || refusedText()}</p>
       <button
@@ -152,17 +153,6 @@ function refusedText() {
   const { length: count } = total.value.refused;
   return count ? t("playground.matrix.refused", { count, all: cells.value.length }) : "";
 }
-
-/** @param {{name: "expected" | "maximum", money: import("../money.js").Money | null}} props */
-const Figure = ({ name, money }) => html`
-  <div class=${name === "expected" ? "strong" : ""}>
-    <dt>${t(`playground.price.${name}`)}</dt>
-    <dd data-matrix-quote=${name} data-credits=${money?.credits ?? ""}>
-      <b>${money ? formatUsd(money) : "–"}</b>
-      <span>${money ? t("app.credits", { amount: formatCredits(money) }) : " "}</span>
-    </dd>
-  </div>
-`;
 
 /** The cells before the run, each with its price or why it is refused. */
 const Preview = () => html`<${MatrixRows} cells=${cells.value} content=${cellPrice} />`;

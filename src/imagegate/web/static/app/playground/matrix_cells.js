@@ -2,7 +2,9 @@
 import { computed, signal } from "@preact/signals";
 import { get } from "../api.js";
 import { t } from "../i18n.js";
-import { modelName, modelNames, request } from "./form.js";
+import { request } from "./form.js";
+import { modelName, modelNames } from "./model.js";
+import { qualityText } from "./words.js";
 
 /**
  * @typedef {"model" | "quality" | "size" | "resolution"} Axis
@@ -103,7 +105,7 @@ function cellOf(model, wanted) {
 
 /** @param {Axis} axis @param {string} value */
 export function valueText(axis, value) {
-  if (axis === "quality" && value) return t(`playground.quality.${value}`);
+  if (axis === "quality" && value) return qualityText(value);
   return value === "auto" ? t("playground.size.auto") : value.replace(/^(\d+)x(\d+)$/, "$1 × $2") || "–";
 }
 
@@ -118,7 +120,8 @@ export const nameOf = ({ values }, axes = AXES) =>
  * The cells in rows across the axis with most values, so that a row shows what that axis changes. Every row has a place
  * for each of its values, so that columns stay columns.
  * @template {{values: Values}} T
- * @param {T[]} all @returns {{title: string, places: {title: string, cell: T | undefined}[]}[]}
+ * @param {T[]} all
+ * @returns {{title: string, places: {title: string, cell: T | undefined}[]}[]}
  */
 export function arrange(all) {
   const valuesOf = (/** @type {Axis} */ axis) => [...new Set(all.map(({ values }) => values[axis]))];

@@ -5,6 +5,7 @@ import { askConfirm } from "../confirm.js";
 import { errorText } from "../errors.js";
 import { t } from "../i18n.js";
 import { formatUsd } from "../money.js";
+import { readStored, writeStored } from "../storage.js";
 import { account } from "../store.js";
 import { claimKey, settleKey } from "./gesture.js";
 import { MAX_CELLS, nameOf } from "./matrix_cells.js";
@@ -85,12 +86,7 @@ function askToGoOn(cell, error, rest) {
 /** @param {{id: string, places: Place[]} | null} found */
 function show(found) {
   matrix.value = found;
-  try {
-    if (found) sessionStorage.setItem(STORAGE_KEY, found.id);
-    else sessionStorage.removeItem(STORAGE_KEY);
-  } catch {
-    // private windows may refuse: it is in sight until the page is left
-  }
+  writeStored(STORAGE_KEY, found?.id ?? "", "sessionStorage");
 }
 
 export function closeMatrix() {
@@ -119,16 +115,9 @@ let owner = "";
 export function watchMatrix() {
   return effect(() => {
     const key = account.value?.key_shown ?? "";
+    const stored = readStored(STORAGE_KEY, "sessionStorage");
     if (owner && owner !== key) show(null);
-    else if (key && !owner && storedId()) openMatrix(storedId());
+    else if (key && !owner && stored) openMatrix(stored);
     owner = key;
   });
-}
-
-function storedId() {
-  try {
-    return sessionStorage.getItem(STORAGE_KEY) ?? "";
-  } catch {
-    return "";
-  }
 }

@@ -2,6 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { html } from "html";
 import { t } from "../i18n.js";
+import { readStored, writeStored } from "../storage.js";
 import { BellIcon } from "./icons.js";
 import { openTaskById } from "./items.js";
 import { runningRuns, runs } from "./runs.js";
@@ -13,25 +14,13 @@ const MAX_PROMPT = 80;
 
 // Over plain http no page may notify; some browsers say so by leaving the interface out.
 const isPossible = "Notification" in window && isSecureContext;
-const wanted = signal(isPossible && Notification.permission === "granted" && stored() === "on");
+const wanted = signal(isPossible && Notification.permission === "granted" && readStored(STORAGE_KEY) === "on");
 /** What ended last, for a screen reader. */
 const announcement = signal("");
 
-function stored() {
-  try {
-    return localStorage.getItem(STORAGE_KEY);
-  } catch {
-    return null;
-  }
-}
-
 async function toggle() {
   wanted.value = !wanted.value && (await Notification.requestPermission()) === "granted";
-  try {
-    localStorage.setItem(STORAGE_KEY, wanted.value ? "on" : "off");
-  } catch {
-    // wanted until the page is left
-  }
+  writeStored(STORAGE_KEY, wanted.value ? "on" : "");
 }
 
 /** Asks for the permission when it is pressed, never before. */

@@ -5,8 +5,8 @@ import { reachable } from "../connection.js";
 import { formatNumber, t } from "../i18n.js";
 import { formatCredits, formatUsd, roundDecimal, subtractDecimals } from "../money.js";
 import { account, balance } from "../store.js";
-import { faults, model, references, request } from "./form.js";
-import { isModelSettled } from "./model.js";
+import { faults, references, request } from "./form.js";
+import { isModelSettled, model } from "./model.js";
 import { isPassing, loadQuote } from "./quotes.js";
 
 /** @typedef {import("../money.js").Money} Money */
@@ -77,8 +77,8 @@ export function Price() {
   return html`
     <section class="price" aria-label=${t("playground.price.label")} aria-busy=${quoting.value} data-price>
       <dl>
-        <${Figure} name="expected" money=${expected} strong />
-        <${Figure} name="maximum" money=${maximum} />
+        <${Figure} name="expected" money=${expected} attrs=${{ "data-quote": "expected" }} />
+        <${Figure} name="maximum" money=${maximum} attrs=${{ "data-quote": "maximum" }} />
       </dl>
     </section>
   `;
@@ -98,13 +98,16 @@ export function PriceLines() {
   `;
 }
 
-/** @param {{name: string, money?: Money, strong?: boolean}} props */
-function Figure({ name, money, strong }) {
+/**
+ * "Expected" or "at most", in money and credits.
+ * @param {{name: "expected" | "maximum", money?: Money | null, attrs: Record<string, any>}} props
+ */
+export function Figure({ name, money, attrs }) {
   const credits = money ? t("app.credits", { amount: formatCredits(money) }) : " ";
   return html`
-    <div class=${strong ? "strong" : ""}>
+    <div class=${name === "expected" ? "strong" : ""}>
       <dt>${t(`playground.price.${name}`)}</dt>
-      <dd data-quote=${name} data-credits=${money?.credits ?? ""} title=${money ? `${money.usd} USD` : ""}>
+      <dd ...${attrs} data-credits=${money?.credits ?? ""} title=${money ? `${money.usd} USD` : ""}>
         <b>${money ? formatUsd(money) : "–"}</b> <span>${credits}</span>
       </dd>
     </div>

@@ -30,17 +30,19 @@ export function Elapsed({ run: { task, typicalSeconds, startedAt } }) {
   return html`<span data-elapsed>${t("playground.elapsed", { seconds })}</span>${typical}`;
 }
 
+/** What a cancel would cost. @param {any} task */
+const cancelText = (task) => t(task.task_info?.can_cancel ? "playground.cancel_free" : "playground.cancel_late");
+
 /** @param {{run: Run}} props */
 export function Cancel({ run }) {
   const { id, task, cancelling } = run;
-  const hint = task ? t(task.task_info?.can_cancel ? "playground.cancel_free" : "playground.cancel_late") : "";
   const disabled = !id || cancelling;
   return html`
     <button
       class="button tight"
       type="button"
       disabled=${disabled}
-      title=${hint}
+      title=${task ? cancelText(task) : ""}
       onClick=${() => cancelRun(run)}
       data-cancel
     >
@@ -52,7 +54,6 @@ export function Cancel({ run }) {
 /** @param {{run: Run}} props */
 export function Progress({ run }) {
   const { task, cancelError } = run;
-  const hint = task?.task_info?.can_cancel ? "playground.cancel_free" : "playground.cancel_late";
   const percent = task?.progress ?? 0;
   return html`
     <div class="waiting">
@@ -60,7 +61,7 @@ export function Progress({ run }) {
       <p class="small soft"><${Elapsed} run=${run} /> · ${percent}%</p>
       <${Cancel} run=${run} />
       ${task?.task_info?.waiting && html`<p class="small soft wide" role="status">${t("playground.waits")}</p>`}
-      ${task && html`<p class="small soft wide">${t(hint)}</p>`}
+      ${task && html`<p class="small soft wide">${cancelText(task)}</p>`}
       ${cancelError && html`<p class="small error-text wide" role="alert">${errorWithAdvice(cancelError)}</p>`}
     </div>
   `;

@@ -5,9 +5,9 @@ import { withValue } from "../dom.js";
 import { formatNumber, t } from "../i18n.js";
 import { account } from "../store.js";
 import { DropOverlay } from "./drop.js";
-import { mask, maskApplies, maxReferences, model, references } from "./form.js";
+import { mask, maskApplies, references } from "./form.js";
 import { maskedReference } from "./images.js";
-import { maxReferenceBytes } from "./model.js";
+import { maxReferenceBytes, maxReferences, model } from "./model.js";
 import {
   addFiles,
   addUrl,
@@ -27,7 +27,7 @@ const BYTES_PER_MB = 1_048_576;
 const ARROW_STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
 /**
- * Images in the clipboard become references, but for a copied text that brings its picture.
+ * Images in the clipboard become references, but for a copied text that brings an image of itself.
  * @param {ClipboardEvent} event
  */
 function onPaste(event) {

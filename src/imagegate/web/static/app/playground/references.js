@@ -6,8 +6,8 @@ import { t } from "../i18n.js";
 import { randomId } from "../ids.js";
 import { account, showToast } from "../store.js";
 import { dropFile, keepFile } from "./draft_store.js";
-import { mask, maxReferences, references, storedReference } from "./form.js";
-import { maxReferenceBytes } from "./model.js";
+import { mask, references, storedReference } from "./form.js";
+import { maxReferenceBytes, maxReferences } from "./model.js";
 import { isPassing } from "./quotes.js";
 
 /** @typedef {import("./form.js").Reference} Reference */
@@ -157,7 +157,10 @@ function forgetFile({ key, preview }) {
 
 /**
  * An image that the gateway has.
- * @param {string} url @param {string} name @param {string} [preview] @returns {boolean}
+ * @param {string} url
+ * @param {string} name
+ * @param {string} [preview]
+ * @returns {boolean}
  */
 export function addStored(url, name, preview = url) {
   if (!takeRoom(1)) return false;

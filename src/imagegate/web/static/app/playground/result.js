@@ -8,6 +8,7 @@ import { fileName, saveImage } from "./files.js";
 import { DownloadIcon, ReferenceIcon } from "./icons.js";
 import { enlarged, isSelected, refOf, toggleSelected } from "./images.js";
 import { clock } from "./runs.js";
+import { altText } from "./words.js";
 
 /** @typedef {import("./runs.js").Run} Run */
 /** @typedef {import("./images.js").Image} Image */
@@ -80,18 +81,18 @@ const Tool = ({ text, attrs, onClick, children }) => html`
 `;
 
 /** @param {{image: Image, expired: boolean}} props */
-function Preview({ image: { run, result, index }, expired }) {
+function Preview({ image, expired }) {
+  const { result } = image;
   // Without thumbnails, which an installation may choose, there is only the original.
   const source = result.thumbnail_url ?? (expired ? "" : result.image_url);
   if (!source) return html`<span class="not-stored">${t("playground.not_stored")}</span>`;
-  const prompt = run.task.request?.prompt.slice(0, 120) ?? "";
   return html`
     <img
       src=${localPath(source)}
       onError=${withThumbnailRetry()}
       width=${result.width}
       height=${result.height}
-      alt=${t("playground.image_alt", { number: index + 1, prompt })}
+      alt=${altText(image)}
       loading="lazy"
       decoding="async"
     />

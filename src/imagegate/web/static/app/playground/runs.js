@@ -1,6 +1,7 @@
-// Every run in sight: started here, resumed after a reload, or opened from the history. Only ids outlive the page.
+// Every run in sight: started here, resumed after a reload, or opened in the gallery. Only ids outlive the page.
 import { computed, signal } from "@preact/signals";
 import { followTask, get, isFinal, post } from "../api.js";
+import { readStored, writeStored } from "../storage.js";
 import { refreshBalance } from "../store.js";
 import { claimKey, settleKey } from "./gesture.js";
 
@@ -45,7 +46,8 @@ const submitting = new Map();
 
 /**
  * Resolves once the create was answered; a repeated press joins the first one.
- * @param {any} body @param {{quote?: any, metadata?: Record<string, string>}} [options] `quote`: the one in sight
+ * @param {any} body
+ * @param {{quote?: any, metadata?: Record<string, string>}} [options] `quote`: the one in sight
  * @returns {Promise<Started | ApiError>}
  */
 export async function startRun(body, { quote = null, metadata } = {}) {
@@ -188,7 +190,8 @@ function updateRun(key, changes) {
 
 /**
  * Until the task has ended: by its events, or by polling while streams are short.
- * @param {string} key @param {string} id
+ * @param {string} key
+ * @param {string} id
  */
 async function followRun(key, id) {
   if (streams >= MAX_STREAMS) return poll();
@@ -241,17 +244,13 @@ async function loadDetails(key, id) {
 
 function storeRunningIds() {
   const ids = runningRuns.value.map((run) => run.id).filter(Boolean);
-  try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(ids));
-  } catch {
-    // private windows may refuse; the list of tasks is read as well
-  }
+  writeStored(STORAGE_KEY, JSON.stringify(ids));
 }
 
 /** @returns {string[]} */
 function storedIds() {
   try {
-    const ids = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
+    const ids = JSON.parse(readStored(STORAGE_KEY) || "[]");
     return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
   } catch {
     return [];

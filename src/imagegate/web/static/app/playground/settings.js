@@ -3,7 +3,8 @@ import { html } from "html";
 import { withValue } from "../dom.js";
 import { SelectField } from "../fields.js";
 import { t } from "../i18n.js";
-import { chooseModel, FORMATS, fields, imageCounts, model, modelName, modelNames, setFields } from "./form.js";
+import { chooseModel, FORMATS, fields, setFields } from "./form.js";
+import { imageCounts, model, modelName, modelNames } from "./model.js";
 import { Segments } from "./segments.js";
 import { Size } from "./size_settings.js";
 

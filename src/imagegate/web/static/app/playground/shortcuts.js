@@ -8,7 +8,7 @@ import { focusPrompt } from "./form.js";
 export const shortcutsOpen = signal(false);
 
 const IS_APPLE = /Mac|iPhone|iPad/.test(navigator.platform);
-const COMMAND = IS_APPLE ? "⌘" : "Ctrl";
+export const COMMAND = IS_APPLE ? "⌘" : "Ctrl";
 const SHIFT = IS_APPLE ? "⇧" : "Shift";
 
 /** By where they work: the caps of the keys, and what they do. */

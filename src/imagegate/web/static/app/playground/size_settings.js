@@ -2,7 +2,8 @@
 import { html } from "html";
 import { SelectField } from "../fields.js";
 import { t } from "../i18n.js";
-import { fields, model, setFields } from "./form.js";
+import { fields, setFields } from "./form.js";
+import { model } from "./model.js";
 import { quote } from "./price.js";
 import { Segments } from "./segments.js";
 import { pixelError, ratioPixels, snapEdge } from "./sizes.js";

@@ -44,7 +44,9 @@ export function snapEdge(value, rules) {
 
 /**
  * Why these pixels would be refused: the name of a text, or "".
- * @param {number} width @param {number} height @param {PixelRules} rules
+ * @param {number} width
+ * @param {number} height
+ * @param {PixelRules} rules
  */
 export function pixelError(width, height, rules) {
   if (Math.max(width, height) > rules.aspect_max * Math.min(width, height)) return "aspect";

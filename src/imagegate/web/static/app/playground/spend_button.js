@@ -21,7 +21,8 @@ function refusalOf({ quote, error }) {
 }
 
 /**
- * @param {{body: any, text: string, className?: string, attrs?: Record<string, any>, quote?: any, metadata?: any}} props
+ * @param {{body: any, text: string, className?: string, attrs?: Record<string, any>, quote?: any, metadata?: any}}
+ *   props
  *   `quote`: of this body, where it is known
  */
 export function SpendButton({ body, text, className = "button tight", attrs = {}, quote, metadata }) {

@@ -8,11 +8,12 @@ import { endedCount, runningRuns } from "./runs.js";
 
 const completedCount = signal(0);
 
-/** Count again whenever somebody signs in or a task ends. */
+/** Count again whenever somebody signs in or out, or a task ends. */
 export function watchTally() {
   return effect(() => {
     endedCount.value;
     if (account.value) loadTally();
+    else completedCount.value = 0;
   });
 }
 

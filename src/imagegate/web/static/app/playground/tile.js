@@ -1,4 +1,4 @@
-// One task in the gallery: its picture or its progress, its prompt, and what it was.
+// One task in the gallery: its thumbnail or its progress, its prompt, and what it was.
 import { html } from "html";
 import { localPath } from "../api.js";
 import { withThumbnailRetry } from "../dom.js";
@@ -48,7 +48,7 @@ export function Tile({ item, position, count }) {
 /** @param {{item: Item, state: string}} props */
 function Face({ item, state }) {
   const { run, row } = item;
-  if (state === "completed") return html`<${Picture} item=${item} />`;
+  if (state === "completed") return html`<${Thumbnail} item=${item} />`;
   if (state === "failed" || state === "cancelled" || state === "refused") {
     const error = run?.task?.error ?? run?.error ?? row?.error;
     return html`
@@ -66,7 +66,7 @@ function Face({ item, state }) {
 }
 
 /** The first image, as its thumbnail. @param {{item: Item}} props */
-function Picture({ item: { run, row } }) {
+function Thumbnail({ item: { run, row } }) {
   const outputs = run?.task?.result_data ?? row?.outputs ?? [];
   const source = outputs[0]?.thumbnail_url ?? row?.thumbnail_url;
   const count = outputs.length || row?.result_count;

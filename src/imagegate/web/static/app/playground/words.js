@@ -1,11 +1,12 @@
-// Values of the API in the visitor's language, or as they came: an upstream may name some that have no translation.
-import { t } from "../i18n.js";
+// Values of the API in the visitor's language, or as they came.
+import { t, textOr } from "../i18n.js";
+import { promptOf } from "./items.js";
 
-/** @param {string} name of a text @param {string} value what stands there where there is none */
-export function textOr(name, value) {
-  const text = t(name);
-  return text === name ? value : text;
-}
+const MAX_ALT = 120;
+
+/** What an image is to those who do not see it. @param {import("./images.js").Image} image */
+export const altText = ({ run, index }) =>
+  t("playground.image_alt", { number: index + 1, prompt: promptOf({ run }).slice(0, MAX_ALT) });
 
 /** @param {string | null | undefined} quality */
 export const qualityText = (quality) => (quality ? textOr(`playground.quality.${quality}`, quality) : "");

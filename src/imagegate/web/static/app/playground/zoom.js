@@ -117,7 +117,8 @@ function useGestures(box, actions) {
 
 /**
  * Keys of a dialog with a zoom: + and - zoom, 0 shows the whole image, Shift with an arrow moves it.
- * @param {Zoom} zoom @param {Record<string, () => void>} [others] by key
+ * @param {Zoom} zoom
+ * @param {Record<string, () => void>} [others] by key
  */
 export function useZoomKeys(zoom, others = {}) {
   const latest = useRef(others);

@@ -100,7 +100,8 @@ export class Gestures {
 
   /**
    * A fast pointer reports several places at once; not on plain http.
-   * @param {PointerEvent} event @param {Grip} grip
+   * @param {PointerEvent} event
+   * @param {Grip} grip
    */
   #moveGrip(event, grip) {
     const events = event.getCoalescedEvents?.() ?? [];

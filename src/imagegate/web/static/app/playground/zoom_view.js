@@ -47,7 +47,9 @@ export function seenAcross({ scale, x }, geometry) {
 
 /**
  * In fractions of the image.
- * @param {Point} point from the middle of the frame @param {View} view @param {Geometry} geometry
+ * @param {Point} point from the middle of the frame
+ * @param {View} view
+ * @param {Geometry} geometry
  */
 export const placeOf = (point, { scale, x, y }, { sheet }) => ({
   x: x + point.x / (sheet.width * scale),
@@ -56,7 +58,10 @@ export const placeOf = (point, { scale, x, y }, { sheet }) => ({
 
 /**
  * From the left and top of the frame.
- * @param {Point} place in fractions of the image @param {View} view @param {Geometry} geometry @returns {Point}
+ * @param {Point} place in fractions of the image
+ * @param {View} view
+ * @param {Geometry} geometry
+ * @returns {Point}
  */
 export const pointOf = (place, { scale, x, y }, { frame, sheet }) => ({
   x: frame.width / 2 + (place.x - x) * sheet.width * scale,

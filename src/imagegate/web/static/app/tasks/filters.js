@@ -1,6 +1,7 @@
 // The filters above a list of tasks: words of the prompt, status, model, date, star, references, tag.
 import { html } from "html";
 import { useState } from "preact/hooks";
+import { localDay } from "../dates.js";
 import { withValue } from "../dom.js";
 import { t } from "../i18n.js";
 import { isFiltered, NO_FILTERS } from "./list.js";
@@ -15,8 +16,7 @@ const PERIODS = { today: [0], yesterday: [1, 1], week: [6], month: [29] };
 /** A day of this place: "2026-11-30". @param {number} back days before today */
 function dayBefore(back) {
   const now = new Date();
-  const day = new Date(now.getFullYear(), now.getMonth(), now.getDate() - back);
-  return [day.getFullYear(), day.getMonth() + 1, day.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+  return localDay(new Date(now.getFullYear(), now.getMonth(), now.getDate() - back));
 }
 
 /** @param {{list: TaskList, models: string[], children?: any}} props `children` stand behind the filters */
@@ -37,14 +37,14 @@ export function TaskFilters({ list, models, children }) {
         onClick=${() => setOpen(!open)}
       >${t("app.tasks.filters")}</button>
       <div class=${`filters-rest ${open ? "open" : ""}`}>
-      <${Choice} name="status" value=${filters.status} options=${statuses} set=${set} />
-      <${Choice} name="model" value=${filters.model} options=${models.map((id) => [id, id])} set=${set} />
-      <${Period} filters=${filters} set=${set} />
-      <${Toggle} name="starred" value=${filters.starred} set=${set}>★ ${t("app.tasks.starred")}<//>
-      <${Toggle} name="references" value=${filters.references} set=${set}>${t("app.tasks.references")}<//>
-      ${filters.tag && html`<${Tag} tag=${filters.tag} set=${set} />`}
-      ${isFiltered(filters) && html`<${ClearButton} set=${set} />`}
-      ${children}
+        <${Choice} name="status" value=${filters.status} options=${statuses} set=${set} />
+        <${Choice} name="model" value=${filters.model} options=${models.map((id) => [id, id])} set=${set} />
+        <${Period} filters=${filters} set=${set} />
+        <${Toggle} name="starred" value=${filters.starred} set=${set}>★ ${t("app.tasks.starred")}<//>
+        <${Toggle} name="references" value=${filters.references} set=${set}>${t("app.tasks.references")}<//>
+        ${filters.tag && html`<${Tag} tag=${filters.tag} set=${set} />`}
+        ${isFiltered(filters) && html`<${ClearButton} set=${set} />`}
+        ${children}
       </div>
     </form>
   `;

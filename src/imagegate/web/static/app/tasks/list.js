@@ -34,15 +34,12 @@ function midnight(day, after = 0) {
 }
 
 /** The filters as the API names them. @param {Filters} filters */
-export function filterQuery({ from, to, ...filters }) {
+function filterQuery({ from, to, ...filters }) {
   const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
   if (from) query.set("created_after", midnight(from));
   if (to) query.set("created_before", midnight(to, 1));
   return query;
 }
-
-/** @param {{path: string, pageSize?: number}} options `path`: `/v1/tasks`, or the operator's list of all accounts */
-export const createTaskList = ({ path, pageSize = 60 }) => new TaskList(path, pageSize);
 
 export class TaskList {
   filters = signal({ ...NO_FILTERS });
@@ -60,8 +57,8 @@ export class TaskList {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #typing;
 
-  /** @param {string} path @param {number} pageSize */
-  constructor(path, pageSize) {
+  /** @param {{path: string, pageSize: number}} options `path`: `/v1/tasks`, or the operator's list of all accounts */
+  constructor({ path, pageSize }) {
     this.#path = path;
     this.#pageSize = pageSize;
   }
