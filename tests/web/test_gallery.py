@@ -96,6 +96,9 @@ def test_l23_on_a_phone_a_run_comes_into_sight_and_a_pill_leads_back(browser: Br
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.keyboard.press("Escape")
         expect(page.locator("dialog[open]")).to_have_count(0)
+        open_drawer(page, tile).locator("[data-use]").click()
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        expect(page.locator("[data-reference=ready]")).to_be_in_viewport()
 
 
 def test_l24_words_in_any_order_and_filters_find_it_again(tabs: Tabs, gateway: Gateway) -> None:

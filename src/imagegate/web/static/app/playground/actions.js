@@ -4,6 +4,7 @@ import { t } from "../i18n.js";
 import { showToast } from "../store.js";
 import { fillForm, focusPrompt } from "./form.js";
 import { closeDrawer } from "./items.js";
+import { isWide } from "./layout.js";
 import { addStored } from "./references.js";
 import { SpendButton } from "./spend_button.js";
 import { codeBody, showView } from "./views.js";
@@ -71,9 +72,12 @@ async function editRequest(request) {
   focusPrompt();
 }
 
-/** @param {any} result @param {string} name */
+/** Where the details cover the form, they make room for it. @param {any} result @param {string} name */
 export function addAsReference(result, name) {
-  if (addStored(result.image_url, name, result.thumbnail_url ?? result.image_url)) {
-    showToast(t("playground.references.added"));
-  }
+  if (!addStored(result.image_url, name, result.thumbnail_url ?? result.image_url)) return;
+  showToast(t("playground.references.added"));
+  if (isWide.value) return;
+  closeDrawer();
+  // After the sheet has gone and given the focus back to its tile.
+  requestAnimationFrame(() => document.querySelector(".references")?.scrollIntoView({ block: "center" }));
 }
