@@ -192,7 +192,7 @@ def test_d_keys_are_shown_once_work_and_end(gateway: Gateway, tabs: Tabs) -> Non
         page.keyboard.press("Control+C")
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
-        assert _balance(gateway, key) == 200
+        assert _status_of_credits(gateway, key) == 200
         row = page.locator("tr", has_text="a shop")
         expect(row).to_contain_text("12.5 credits per day")
         assert key not in page.content()
@@ -209,7 +209,7 @@ def _names_of_live_keys(gateway: Gateway) -> set[str]:
         return {one["name"] for one in http.get("/v1/keys").json()["data"] if one["status"] == "live"}
 
 
-def _balance(gateway: Gateway, key: str) -> int:
+def _status_of_credits(gateway: Gateway, key: str) -> int:
     with gateway.client(key) as http:
         return http.get("/v1/credits").status_code
 
