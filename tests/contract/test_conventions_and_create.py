@@ -96,7 +96,8 @@ def test_s4_no_key_but_public_prices(idle: Gateway, waiting: httpx.Client) -> No
     quoted = parse_response(waiting.post(QUOTE, json=body))
     assert quoted.pop("affordable") is True
     assert parse_response(httpx.post(idle.url + QUOTE, json=body, timeout=60)) == quoted
-    for field in ({"image_urls": ["https://a.example/a.png"]}, {"mask_url": "https://a.example/a.png"}):
+    address = "http://10.0.0.1/a.png"  # whether egress_allow has it is nobody's business
+    for field in ({"image_urls": [address]}, {"mask_url": address}, {"callback_url": address}):
         parse_error(httpx.post(idle.url + QUOTE, json={**body, **field}, timeout=60), 401, "unauthorized")
 
 

@@ -337,3 +337,5 @@ def test_l33_the_settings_stand_in_the_address(page: Page, gateway: Gateway, tab
         stranger.goto(link)
         quoted_credits(stranger)
         assert request_body(stranger) == body
+        stranger.goto(f"{gateway.url}/#output_format=webp&output_compression=1.5")
+        expect(stranger).to_have_url(re.compile("#output_format=webp$"))

@@ -89,6 +89,7 @@ def test_l32_the_operators_examples_come_from_a_folder(gateway: Gateway, example
     write_example(examples, "30-korean", 'prompt = "여우"\nlanguage = "ko"')
     write_example(examples, "40-misspelt", 'prompt = "A fox"\nqualty = "low"')
     write_example(examples, "50-refused", 'prompt = "A fox"\nsize = "17x17"')
+    write_example(examples, "55-nested", "prompt = " + "[" * 5000)
     write_example(examples, "60-no-image", 'prompt = "A fox"', image=b"not an image")
     other, own = shown_examples(gateway)
     assert (own["prompt"], own["quality"], own["n"]) == ("A <b>bold</b> fox", "low", 2)
@@ -100,7 +101,8 @@ def test_l32_the_operators_examples_come_from_a_folder(gateway: Gateway, example
     assert Image.open(io.BytesIO(picture.content)).size == (512, 341)
     assert httpx.get(f"{gateway.url}/web/examples/none.webp", timeout=60).status_code == 404
     ignored = [line for line in gateway.output if "example_ignored" in line]
-    assert ["40-misspelt" in ignored[0], "60-no-image" in ignored[1], len(ignored)] == [True, True, 2]
+    names = ("40-misspelt", "55-nested", "60-no-image")
+    assert [name in line for name, line in zip(names, ignored, strict=True)] == [True, True, True]
     (examples / "10-other.toml").unlink()
     assert [one["prompt"] for one in shown_examples(gateway)] == ["A <b>bold</b> fox"], "without a restart"
 

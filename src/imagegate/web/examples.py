@@ -177,4 +177,7 @@ def read_text(file: Path) -> ExampleText:
         content = source.read(MAX_TEXT_BYTES + 1)
     if len(content) > MAX_TEXT_BYTES:
         raise ValueError(f"{file.name} is larger than {MAX_TEXT_BYTES} bytes")
-    return msgspec.toml.decode(content, type=ExampleText)
+    try:
+        return msgspec.toml.decode(content, type=ExampleText)
+    except RecursionError as error:
+        raise ValueError(f"{file.name} is nested too deeply") from error

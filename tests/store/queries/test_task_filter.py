@@ -24,7 +24,7 @@ ORDERED: list[tuple[str, int, dict[str, str]]] = [
     ("A red fox in the SNOW", 0, {}),
     ("snow on red roofs, 100% white", 2, {"starred": "true", "tags": "logo,spring"}),
     ("Émile draws a fox_den", 1, {"tags": "spring_2", "matrix": "m1"}),
-    ("빨간 여우", 0, {"matrix": "m1", "starred": "false"}),
+    ("빨간 여우 İZMİR ΟΔΟΣ", 0, {"matrix": "m1", "starred": "false"}),
     ('a trap: "image_urls":[] and ÉMILE', 0, {"tags": "logo", "starred": "true", "matrix": "m2"}),
 ]
 SEARCHED: list[tuple[dict[str, Any], list[int]]] = [
@@ -38,6 +38,8 @@ SEARCHED: list[tuple[dict[str, Any], list[int]]] = [
     ({"q": "여우"}, [3]),
     ({"q": "émile"}, [4, 2]),
     ({"q": "ÉMILE"}, [4, 2]),
+    ({"q": "İZMİR"}, [3]),
+    ({"q": "ΟΔΟΣ"}, [3]),
     ({"q": "fox !"}, []),
 ]
 FILTERED: list[tuple[dict[str, Any], list[int]]] = [

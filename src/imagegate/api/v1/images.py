@@ -229,7 +229,7 @@ def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
 @post(
     "/v1/images/quotes",
     summary="Price a request: expected, maximum and lines; stores nothing",
-    description="Without a key it answers with public prices, for requests without references.",
+    description="Without a key it answers with public prices, for requests without references and callback_url.",
     tag="images",
     key_optional=True,
     scope=Scope.images_write,
@@ -238,8 +238,8 @@ def _has_wrong_base(data: ImageRequest, user_agent: str, prefer: str) -> bool:
     errors=_MODEL_ERRORS,
 )
 async def create_quote(data: ImageRequest, runtime: Runtime, key: ApiKey | None) -> QuoteView:
-    if key is None and (data.image_urls or data.mask_url is not None):
-        raise errors.Unauthorized("A quote with references or a mask needs a key")
+    if key is None and (data.image_urls or data.mask_url is not None or data.callback_url is not None):
+        raise errors.Unauthorized("A quote with references, a mask or a callback_url needs a key")
     quote = quote_possible(runtime, data, key, runtime.clock())
     conflict = await find_price_conflict(runtime, quote.price_version)
     if conflict is not None:

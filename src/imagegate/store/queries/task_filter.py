@@ -98,8 +98,8 @@ def _all_words(text: str) -> tuple[list[str], dict[str, Any]]:
 
 
 def _forms(word: str) -> list[str]:
-    """The word in lower case, and as a database leaves it that changes the case of ASCII alone."""
-    forms = (word.lower(), word.capitalize(), word.upper())
+    """The word in lower case, also letter by letter, and as a database leaves it that changes ASCII letters alone."""
+    forms = (word.lower(), "".join(letter.lower()[0] for letter in word), word.capitalize(), word.upper())
     return list(dict.fromkeys("".join(one.lower() if one.isascii() else one for one in form) for form in forms))
 
 

@@ -200,6 +200,9 @@ export async function restoreForm(state) {
   if (state.model !== modelName.value) await chooseModel(state.model);
 }
 
+/** @param {number} value */
+const isPercentage = (value) => Number.isInteger(value) && value >= 0 && value <= 100;
+
 /** Settings of a request, each of which may be missing. @param {any} old @returns {Partial<Fields>} */
 export function requestFields(old) {
   const format = FORMATS.includes(old.output_format) ? old.output_format : EMPTY_FIELDS.format;
@@ -211,7 +214,7 @@ export function requestFields(old) {
     quality: old.quality ?? "",
     n: Number(old.n ?? 1),
     format,
-    compression: format !== "png" && compression >= 0 && compression <= 100 ? compression : EMPTY_FIELDS.compression,
+    compression: format !== "png" && isPercentage(compression) ? compression : EMPTY_FIELDS.compression,
     background: old.background === "transparent" && format !== "jpeg" ? "transparent" : "opaque",
   };
 }
