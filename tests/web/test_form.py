@@ -29,6 +29,16 @@ QUOTES = "**/v1/images/quotes"
 UPLOADS = "**/upload/stream"
 
 
+# The browser writes a file to its disk in the background.
+FILE_IS_KEPT = """() => new Promise((resolve) => {
+    const opening = indexedDB.open('imagegate');
+    opening.onsuccess = () => {
+        const counting = opening.result.transaction('files').objectStore('files').count();
+        counting.onsuccess = () => { opening.result.close(); resolve(counting.result === 1); };
+    };
+})"""
+
+
 def hold(page: Page, pattern: str) -> list[Route]:
     """The requests that the page sends from now on, each of which waits until it is let go."""
     held: list[Route] = []
@@ -299,6 +309,7 @@ def test_l30_a_visitor_sees_the_whole_form_and_keeps_it_at_sign_in(tabs: Tabs, g
         assert complaints == []
         add_file(page, "drop", "waits.png", noise_image(5))
         expect(page.locator("[data-reference=waiting]")).to_have_count(1)
+        page.wait_for_function(FILE_IS_KEPT)  # a reload on the heels of the drop says that it was interrupted
         page.reload()
         expect(page.locator("#pg-prompt")).to_have_value("a visitor's logo")
         expect(page.locator("[data-reference=waiting] img")).to_be_visible()
