@@ -18,6 +18,8 @@ export function onErased(listener) {
 }
 
 export function eraseDatabase() {
+  // The browser tells other tabs. It tells this one too, but only where its connection is still open.
+  erasedListener();
   try {
     indexedDB.deleteDatabase(NAME);
   } catch {
@@ -41,6 +43,10 @@ async function openDatabase() {
       for (const store of STORES) request.result.createObjectStore(store, { keyPath: "id" });
     };
     const database = await resultOf(request);
+    // The browser closes connections of its own accord, as when a page is put aside for the way back.
+    database.onclose = () => {
+      opened = undefined;
+    };
     database.onversionchange = (event) => {
       database.close();
       opened = undefined;
