@@ -177,6 +177,8 @@ async function exchangeSession() {
   if (opened?.ok) return replaceSession(opened.value);
   if (opened) linkRefusedListener();
   const reply = await request("POST", "/web/session/token");
+  // Whoever followed a link meanwhile was given this exchange, which did not know of it.
+  if (isLink()) return exchangeSession();
   return reply.ok ? storeToken(reply.value) : reply;
 }
 
