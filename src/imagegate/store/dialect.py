@@ -158,7 +158,7 @@ def _replace_type_words(sql: str, integer: str) -> str:
 
 @functools.cache
 def sqlite_sql(sql: str) -> str:
-    return _replace_markers(sql, _SQLITE_MARKERS)
+    return _BY_INDEX.sub(r"INDEXED BY \1", _replace_markers(sql, _SQLITE_MARKERS))
 
 
 @functools.cache
@@ -172,6 +172,14 @@ def _replace_markers(sql: str, markers: dict[str, str]) -> str:
     for marker, text in markers.items():
         sql = sql.replace(marker, text)
     return sql
+
+
+_BY_INDEX = re.compile(r"/\* by index (\w+) \*/")
+
+
+def by_index(name: str) -> str:
+    """The marker that has SQLite take this index of the table before it. PostgreSQL goes by its figures of the rows."""
+    return f"/* by index {name} */"
 
 
 def wall_clock() -> int:
