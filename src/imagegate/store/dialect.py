@@ -25,6 +25,7 @@ ORDER_REFERENCES = "/* number of references of the order */"
 # Without figures of its own SQLite would take the index by state, which has every task that ever ended.
 BY_END = "/* tasks by their end */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
+_INDEXED_BY = re.compile(r"/\* indexed by (\w+) \*/")
 
 _SQLITE_MARKERS = {
     SKIP_LOCKED: "",
@@ -156,16 +157,21 @@ def _replace_type_words(sql: str, integer: str) -> str:
     return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: words[match[1]], sql)
 
 
+def indexed_by(index: str) -> str:
+    """After the name of a table: the index that SQLite takes, which has no figures of its own to choose by."""
+    return f"/* indexed by {index} */"
+
+
 @functools.cache
 def sqlite_sql(sql: str) -> str:
-    return _replace_markers(sql, _SQLITE_MARKERS)
+    return _replace_markers(_INDEXED_BY.sub(r"INDEXED BY \1", sql), _SQLITE_MARKERS)
 
 
 @functools.cache
 def postgres_sql(sql: str) -> str:
     """Write parameters as psycopg wants them: `%(name)s` instead of `:name`."""
     named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
-    return _replace_markers(named, _POSTGRES_MARKERS)
+    return _replace_markers(_INDEXED_BY.sub("", named), _POSTGRES_MARKERS)
 
 
 def _replace_markers(sql: str, markers: dict[str, str]) -> str:
