@@ -22,16 +22,14 @@ SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
 ORDER_REFERENCES = "/* number of references of the order */"
-# Without figures of its own SQLite would take the index by state, which has every task that ever ended.
-BY_END = "/* tasks by their end */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
+_INDEXED_BY = re.compile(r"/\* indexed by (\w+) \*/")
 
 _SQLITE_MARKERS = {
     SKIP_LOCKED: "",
     LOCK_ROWS: "",
     ORDER_PROMPT: "order_body ->> '$.prompt'",
     ORDER_REFERENCES: "json_array_length(order_body, '$.image_urls')",
-    BY_END: "INDEXED BY tasks_old",
     METADATA_OBJECT: "json_group_object(name, value)",
 }
 _POSTGRES_MARKERS = {
@@ -40,7 +38,6 @@ _POSTGRES_MARKERS = {
     LOCK_ROWS: "FOR NO KEY UPDATE",
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
     ORDER_REFERENCES: "json_array_length(CAST(order_body AS JSON) -> 'image_urls')",
-    BY_END: "",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
 }
 
@@ -156,30 +153,27 @@ def _replace_type_words(sql: str, integer: str) -> str:
     return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: words[match[1]], sql)
 
 
+def indexed_by(index: str) -> str:
+    """After the name of a table: the index that SQLite takes, which has no figures of its own to choose by."""
+    return f"/* indexed by {index} */"
+
+
 @functools.cache
 def sqlite_sql(sql: str) -> str:
-    return _BY_INDEX.sub(r"INDEXED BY \1", _replace_markers(sql, _SQLITE_MARKERS))
+    return _replace_markers(_INDEXED_BY.sub(r"INDEXED BY \1", sql), _SQLITE_MARKERS)
 
 
 @functools.cache
 def postgres_sql(sql: str) -> str:
     """Write parameters as psycopg wants them: `%(name)s` instead of `:name`."""
     named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
-    return _replace_markers(named, _POSTGRES_MARKERS)
+    return _replace_markers(_INDEXED_BY.sub("", named), _POSTGRES_MARKERS)
 
 
 def _replace_markers(sql: str, markers: dict[str, str]) -> str:
     for marker, text in markers.items():
         sql = sql.replace(marker, text)
     return sql
-
-
-_BY_INDEX = re.compile(r"/\* by index (\w+) \*/")
-
-
-def by_index(name: str) -> str:
-    """The marker that has SQLite take this index of the table before it. PostgreSQL goes by its figures of the rows."""
-    return f"/* by index {name} */"
 
 
 def wall_clock() -> int:
