@@ -24,8 +24,6 @@ SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
 ORDER_REFERENCES = "/* number of references of the order */"
-# Without figures of its own SQLite would take the index by state, which has every task that ever ended.
-BY_END = "/* tasks by their end */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
 _INDEXED_BY = re.compile(r"/\* indexed by (\w+) \*/")
 
@@ -34,7 +32,6 @@ _SQLITE_MARKERS = {
     LOCK_ROWS: "",
     ORDER_PROMPT: "order_body ->> '$.prompt'",
     ORDER_REFERENCES: "json_array_length(order_body, '$.image_urls')",
-    BY_END: "INDEXED BY tasks_old",
     METADATA_OBJECT: "json_group_object(name, value)",
 }
 _POSTGRES_MARKERS = {
@@ -43,7 +40,6 @@ _POSTGRES_MARKERS = {
     LOCK_ROWS: "FOR NO KEY UPDATE",
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
     ORDER_REFERENCES: "json_array_length(CAST(order_body AS JSON) -> 'image_urls')",
-    BY_END: "",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
 }
 

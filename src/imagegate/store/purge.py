@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from imagegate.store.dialect import BY_END, SKIP_LOCKED, indexed_by
+from imagegate.store.dialect import SKIP_LOCKED, indexed_by
 from imagegate.store.transaction import Tx, name_values
 
 # Foreign keys: the attempts before their delivery, and everything before the task.
@@ -52,7 +52,7 @@ def list_old_tasks(tx: Tx, retention_us: int, after: Ended, limit: int) -> OldTa
     What keeps the others is looked at when it ends: see `find_freed_tasks`.
     """
     rows = tx.fetch_all(
-        f"""SELECT t.id, t.ended, {_KEPT_BY} AS kept FROM tasks t {BY_END}
+        f"""SELECT t.id, t.ended, {_KEPT_BY} AS kept FROM tasks t {indexed_by("tasks_old")}
         WHERE t.state IN ('completed', 'failed') AND t.ended >= :ended AND (t.ended, t.id) > (:ended, :id)
             AND t.ended <= :before
         ORDER BY t.ended, t.id LIMIT :limit""",
