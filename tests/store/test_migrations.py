@@ -154,7 +154,8 @@ def make_old_database(url: str) -> None:
     connection.execute_script(database.CREATE_MIGRATIONS_TABLE)
     for name, text in load_migrations():
         if name < "0012":
-            database._apply_migration(connection, name, text)
+            connection.execute_script(text)
+            database._record_migration(connection, name, text)
     for sql in ROWS:
         text = sql.format(**ids) if "{" in sql else sql
         connection.execute(text, {name: value for name, value in params.items() if f":{name}" in text})

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import apsw
+
 Row = dict[str, Any]
 Clock = Callable[[], int]
 
@@ -107,6 +109,9 @@ class Connection(Protocol):
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows the fastest way that the engine has."""
 
+    def split_script(self, sql: str) -> list[str]:
+        """The statements of a migration, as this engine takes them."""
+
     def execute_script(self, sql: str) -> None:
         """Execute the statements of a migration."""
 
@@ -138,6 +143,17 @@ class Engine(Protocol):
 
     def is_driver_error(self, error: Exception) -> bool:
         """Whether the driver raised it."""
+
+
+def split_statements(script: str) -> list[str]:
+    """Each ends with its line, and a trigger with its END."""
+    statements, lines = [], ""
+    for line in script.splitlines(keepends=True):
+        lines += line
+        if line.rstrip().endswith(";") and apsw.complete(lines):
+            statements.append(lines)
+            lines = ""
+    return statements
 
 
 def sqlite_script(sql: str) -> str:
