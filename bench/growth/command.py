@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.growth.beside import beside
 from bench.growth.build import build
-from bench.growth.measure import measure
+from bench.growth.measure import measure, migrate
 from bench.growth.place import opened
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="bench growth", description=__doc__)
-    parser.add_argument("act", choices=("build", "measure"))
+    parser.add_argument("act", choices=("build", "measure", "beside", "migrate"))
     parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--folder", type=Path, required=True, help="of the database; measure changes it")
@@ -32,8 +33,12 @@ def main(arguments: list[str]) -> None:
     with opened(options.folder, options.engine, options.python) as place:
         if options.act == "build":
             figures: dict[str, Any] = {"build s": build(place, options.tasks, tell)}
-        else:
+        elif options.act == "measure":
             figures = measure(place, tell)
+        elif options.act == "beside":
+            figures = {"beside": beside(place, tell)}
+        else:
+            figures = {"migrate s": migrate(place, tell)}
     if options.results:
         _keep(options.results, f"{options.engine} {options.tasks}", figures)
 

@@ -11,17 +11,18 @@ from typing import Any
 import uvloop
 
 from bench.growth.operations import Operation, create_request, operations
-from bench.growth.place import Place
+from bench.growth.place import OPERATOR, Place
 from bench.growth.served import Gateway, Owner, find_owners
-from bench.http_load import Connection, drive, request_bytes, send_each
+from bench.http_load import Connection, drive
 from bench.processes import OTHER_CORE, Upstream, pin, pss_bytes, unpin
 
-MIN_SAMPLES, MAX_SAMPLES = 20, 200
-ENOUGH_S = 2.0  # for one operation, once it has `MIN_SAMPLES`
+MIN_SAMPLES, MAX_SAMPLES = 20, 100
+ENOUGH_S = 1.0  # for one operation, once it has `MIN_SAMPLES`
 SLOW_S = 0.1  # then fewer samples do
 MIN_SLOW_SAMPLES, MAX_SLOW_S = 3, 6.0
 GIVE_UP_S = 10.0  # after a call as long, what there is is taken
-CREATES, CLIENTS, WORKED = 300, 16, 200
+CREATES, CLIENTS, CREATED_S = 300, 16, 2.0
+WARM_UP_S, WORKED_S = 1.0, 8.0
 
 Figures = dict[str, Any]
 
@@ -40,7 +41,7 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
         time.sleep(2)
         figures["memory after start MB"] = pss_bytes(gateway.pid) / 1e6
         owners = find_owners(place)
-        figures["operations"] = uvloop.run(_ask_all(gateway.origin, owners, place.keys["operator"], tell))
+        figures["operations"] = uvloop.run(_ask_all(gateway.origin, owners, place.keys[OPERATOR], tell))
         figures["memory after reads MB"] = pss_bytes(gateway.pid) / 1e6
         figures["operations"] |= uvloop.run(_creates(gateway.origin, owners))
         gateway.kill()
@@ -48,7 +49,7 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
     with Gateway(place, "--no-workers") as gateway:
         figures["start after a kill s"] = gateway.start_s
     tell(f"start after a kill {gateway.start_s:.1f} s")
-    figures["claim and settle per s"] = _work(place, owners[0])
+    figures["claim and settle per s"] = _work(place)
     tell(f"claim and settle {figures['claim and settle per s']:.1f}/s")
     unpin()
     seconds, done = place.run("check")
@@ -56,6 +57,14 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
     figures["check"] = done.returncode, (done.stdout + done.stderr).strip()[-500:]
     tell(f"check {seconds:.1f} s: {figures['check']}")
     return figures
+
+
+def migrate(place: Place, tell: Callable[[str], None]) -> float:
+    """The seconds of `imagegate migrate` on a database of an earlier program."""
+    seconds, done = place.run("migrate")
+    tell(f"{seconds:.1f} s: {(done.stdout + done.stderr).strip()[-300:]}")
+    done.check_returncode()
+    return seconds
 
 
 async def _ask_all(origin: str, owners: list[Owner], operator: str, tell: Callable[[str], None]) -> Figures:
@@ -82,7 +91,10 @@ async def _ask(origin: str, operation: Operation) -> Figures:
         times.append(time.perf_counter() - sent)
         if _is_enough(times, time.perf_counter() - started, operation):
             break
-        await asyncio.sleep(operation.pause_s)
+        if operation.pause_s:
+            connection.close()  # the gateway would, while nobody asks
+            await asyncio.sleep(operation.pause_s)
+            connection = await Connection.open(origin)
     connection.close()
     pages_each = {"pages": pages / len(times)} if operation.walks else {}
     return {**percentiles(times), **pages_each, "statuses": {str(code): count for code, count in statuses.items()}}
@@ -100,7 +112,7 @@ async def _walk(connection: Connection, first: bytes, until: float) -> int:
 
 
 def _is_enough(times: list[float], seconds: float, operation: Operation) -> bool:
-    if times[-1] > GIVE_UP_S or seconds > (3 if operation.pause_s else 1) * MAX_SLOW_S:
+    if times[-1] > GIVE_UP_S or seconds > MAX_SLOW_S + 3 * operation.pause_s:
         return True
     if operation.walks:
         return len(times) >= MIN_SLOW_SAMPLES
@@ -132,28 +144,27 @@ async def _creates(origin: str, owners: list[Owner]) -> Figures:
         found[f"create {owner.name}"] = {**percentiles(times), "statuses": {str(connection.status): 1}}
         connection.close()
     request = create_request(origin, owners[0].key)
-    load = await drive(origin, lambda: request, clients=CLIENTS, seconds=2.0)
+    load = await drive(origin, lambda: request, clients=CLIENTS, seconds=CREATED_S)
     many = {**percentiles(load.latencies), "per s": round(load.rate, 1), "statuses": {"200": load.count}}
     found[f"create {CLIENTS} clients"] = many
     return found
 
 
-def _work(place: Place, owner: Owner) -> float:
-    """Tasks per second from the claim to the settlement, with an upstream that answers at once."""
-    with Upstream() as upstream, Gateway(place, base_url=upstream.base_url("tiny")) as gateway:
-        done = _waits_for_all(gateway.origin, owner)
-        started = time.perf_counter()
-        uvloop.run(done)
-        return WORKED / (time.perf_counter() - started)
+def _work(place: Place) -> float:
+    """Tasks per second from the claim to the settlement: of those that wait, with an upstream that answers at once."""
 
+    def waiting() -> int:
+        [(count,)] = place.query("SELECT SUM(unfinished) FROM accounts")
+        return int(count)
 
-async def _waits_for_all(origin: str, owner: Owner) -> None:
-    from bench.gateway import BODY
-
-    request = request_bytes(
-        f"{origin}/v1/images/generations", "POST", BODY, Authorization=f"Bearer {owner.key}", Prefer="wait=60"
-    )
-    await send_each(origin, [request] * WORKED, CLIENTS)
+    with Upstream() as upstream, Gateway(place, base_url=upstream.base_url("tiny")):
+        time.sleep(WARM_UP_S)
+        before, started = waiting(), time.perf_counter()
+        time.sleep(WORKED_S)
+        left, seconds = waiting(), time.perf_counter() - started
+    if not left:
+        raise RuntimeError("all tasks were done before the end")
+    return (before - left) / seconds
 
 
 def table_sizes(place: Place) -> Figures:

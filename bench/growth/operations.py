@@ -18,6 +18,7 @@ from bench.http_load import request_bytes
 STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 LINE_TYPES = ("grant", "charge", "hold", "release", "refund", "adjustment")
 MANY_WORDS = f"{COMMON} copper morning paper light"
+INCLUDED = "request,outputs,attempts"
 PAGE_SIZE, LISTED = 20, 10_000
 
 
@@ -36,7 +37,7 @@ def operations(origin: str, owners: list[Owner], operator: str) -> Iterator[Oper
         for name, path in itertools.chain(_lists(owner), _money(owner)):
             yield Operation(f"{name} {owner.name}", _get(origin, path, owner.key))
         yield _one_of(f"GET task {owner.name}", origin, owner, "")
-        yield _one_of(f"GET task include=all {owner.name}", origin, owner, "?include=all")
+        yield _one_of(f"GET task with all parts {owner.name}", origin, owner, f"?include={INCLUDED}")
         quoted = request_bytes(f"{origin}/v1/images/quotes", "POST", BODY, Authorization=f"Bearer {owner.key}")
         yield Operation(f"quote {owner.name}", itertools.repeat(quoted).__next__)
         for what, query in (("none", NONE), ("common", COMMON)):

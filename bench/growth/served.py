@@ -22,13 +22,15 @@ MAX_START_S = 1200
 class Gateway(Server):
     start_timeout_s = MAX_START_S
 
-    def __init__(self, place: Place, *options: str, base_url: str = NOWHERE, **settings: object) -> None:
+    def __init__(
+        self, place: Place, *options: str, base_url: str = NOWHERE, settings: dict[str, int] | None = None
+    ) -> None:
         config = place.folder / "gateway.toml"
         upstreams = "".join(upstream_config(name, base_url) for name in ("stand-in", "second"))
         config.write_text(upstreams + "".join(route_config("stand-in", model=model) for model, _ in MODELS))
         self.origin = f"http://127.0.0.1:{free_port()}"
         command = place.command("serve", "--port", self.origin.rpartition(":")[2], "--config", str(config), *options)
-        environment = place.environment(**{"task_days": 3650, **settings})
+        environment = place.environment(**{"task_days": 3650, **(settings or {})})
         super().__init__(command, f"{self.origin}/healthz", place.folder / "log", core=GATEWAY_CORE, env=environment)
 
     def kill(self) -> None:
