@@ -148,7 +148,7 @@ def sqlite_script(sql: str) -> str:
 
 
 def postgres_script(sql: str) -> str:
-    return _replace_type_words(sql, "BIGINT").replace(") STRICT;", ");").replace(") STRICT, WITHOUT ROWID;", ");")
+    return _replace_type_words(sql, "BIGINT").replace(") STRICT;", ");")
 
 
 def _replace_type_words(sql: str, integer: str) -> str:

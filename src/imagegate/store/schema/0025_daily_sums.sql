@@ -28,7 +28,7 @@ CREATE TABLE daily_sums (
     lines COUNT NOT NULL,
     images COUNT NOT NULL,
     PRIMARY KEY (account, day, kind, model, key_id, route)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- All entries of an account up to the end of a day on which it has some: their sum and number, and charges less refunds.
 CREATE TABLE daily_balances (
@@ -38,7 +38,7 @@ CREATE TABLE daily_balances (
     used NANOS NOT NULL,
     lines COUNT NOT NULL,
     PRIMARY KEY (account, day)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Of the latest two days also the operator's accounts and the calls of routes by hours since 1970, in the same way: a
 -- day that is not over, and the last 24 hours, are read from them.
@@ -59,7 +59,7 @@ CREATE TABLE hourly_sums (
     amount NANOS NOT NULL,
     lines COUNT NOT NULL,
     PRIMARY KEY (hour, account, kind, model, route)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE route_hours (
     hour COUNT NOT NULL,
@@ -70,7 +70,7 @@ CREATE TABLE route_hours (
     produced COUNT NOT NULL,
     unknown COUNT NOT NULL,
     PRIMARY KEY (hour, route)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Entries of an account over a time are summed from the index alone. The two that summed up all there ever was end.
 DROP INDEX entries_account;
