@@ -20,7 +20,8 @@ from imagegate.store import acts, attempts, deliveries, files, refunds, settleme
 from imagegate.store.database import Database
 from imagegate.store.deletion import TaskDeleted, delete_task
 from imagegate.store.idempotency import IdempotencyKey
-from imagegate.store.invariants import INVARIANTS, find_violations
+from imagegate.store.invariants import find_violations
+from imagegate.store.rules import INVARIANTS
 from imagegate.store.task_metadata import change_metadata
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
