@@ -19,7 +19,6 @@ from imagegate.cli.config import describe_upstreams
 from imagegate.cli.database import open_existing_database, require_database, run_on_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_of, with_settings
-from imagegate.cli.progress import show_progress
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
 from imagegate.flows.book_check import check_everything
@@ -27,6 +26,7 @@ from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
 from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
+from imagegate.progress import Progress
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import installation
 from imagegate.store.database import Database
@@ -67,8 +67,8 @@ async def find_all_violations(settings: Settings, deep: bool, clock: Clock | Non
         if deep:
             await verify_storage(db, blobs, adopt=False)
         books = Check(grace_us=int(2 * settings.work.lease_s * US_PER_SECOND))
-        with show_progress() as show:
-            await check_everything(db, books, show)
+        with Progress("checking") as progress:
+            await check_everything(db, books, progress)
         return books.violations + (await audit_blobs(db, blobs) if deep else [])
     finally:
         db.close()

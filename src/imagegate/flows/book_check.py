@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import msgspec
 
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.logging import log, log_error
+from imagegate.progress import Progress
 from imagegate.runtime import Runtime
 from imagegate.store import installation
 from imagegate.store.database import Database
@@ -24,7 +24,7 @@ _RETRY_S = 10.0
 _REST = 4.0
 
 
-class _Progress(msgspec.Struct):
+class _Position(msgspec.Struct):
     """What is stored of a check that goes on: whose it is, where it has come to, and what it found."""
 
     owner: str
@@ -33,11 +33,12 @@ class _Progress(msgspec.Struct):
     broken: list[str]
 
 
-async def check_everything(db: Database, check: Check, on_piece: Callable[[Check], None]) -> None:
+async def check_everything(db: Database, check: Check, progress: Progress) -> None:
     """Each piece in a snapshot of its own."""
     while not check.is_done:
+        part, rows = check.place.part, check.rows[check.place.part]
+        progress.update(f"checking {part}: {rows:,} rows, {check.rows.total():,} in all", part=part, rows=rows)
         await db.read_report(check.check_piece)
-        on_piece(check)
 
 
 async def check_books(runtime: Runtime, *, is_due: bool) -> None:
@@ -52,7 +53,7 @@ async def check_books(runtime: Runtime, *, is_due: bool) -> None:
                 return
             is_due = False
             if stored is None or not _is_anothers(runtime, *stored):
-                await _go_on(runtime, msgspec.json.decode(stored[0], type=_Progress) if stored else None)
+                await _go_on(runtime, msgspec.json.decode(stored[0], type=_Position) if stored else None)
                 return
         except Exception as error:  # noqa: BLE001  the edge of a task: nobody waits for it
             log_error("book_check_failed", exc_info=error)
@@ -63,11 +64,11 @@ async def check_books(runtime: Runtime, *, is_due: bool) -> None:
 def _is_anothers(runtime: Runtime, value: str, age_us: int) -> bool:
     """Whether another process checks at the moment. One process serves from a database that is not shared."""
     is_fresh = 0 <= age_us < _LOST_S * US_PER_SECOND
-    owner = msgspec.json.decode(value, type=_Progress).owner
+    owner = msgspec.json.decode(value, type=_Position).owner
     return runtime.db.engine.shared and is_fresh and owner != runtime.boot_id
 
 
-async def _go_on(runtime: Runtime, before: _Progress | None) -> None:
+async def _go_on(runtime: Runtime, before: _Position | None) -> None:
     wake_ups = runtime.wake_ups
     check = Check(BOOK_INVARIANTS, place=before.place if before else None)
     if before:
@@ -102,6 +103,6 @@ def _report(runtime: Runtime, check: Check) -> None:
 
 
 async def _save(runtime: Runtime, check: Check) -> None:
-    progress = _Progress(runtime.boot_id, check.place, dict(check.rows), sorted(runtime.wake_ups.broken_books))
-    text = msgspec.json.encode(progress).decode()
+    position = _Position(runtime.boot_id, check.place, dict(check.rows), sorted(runtime.wake_ups.broken_books))
+    text = msgspec.json.encode(position).decode()
     await runtime.db.write(installation.replace_value, installation.BOOK_CHECK, text)

@@ -14,7 +14,7 @@ import msgspec
 
 from imagegate.domain.accounts import SYS_BANK, SYS_REVENUE, SYS_UPSTREAM
 from imagegate.store.check_parts import KeySums, Piece, check_days, check_prices, find_end
-from imagegate.store.dialect import BY_END, Row
+from imagegate.store.dialect import Row, indexed_by
 from imagegate.store.rules import CHEAP_INVARIANTS, EVERYTHING, INVARIANTS, MONEY_INVARIANTS, Invariant, confine
 from imagegate.store.transaction import Tx
 
@@ -68,7 +68,7 @@ _NEWEST = {
     _ONE_PIECE: "",
     "accounts": "",
     "tasks": f"""SELECT id FROM tasks WHERE state IN ('queued', 'running')
-        UNION ALL SELECT * FROM (SELECT id FROM tasks {BY_END} WHERE state IN ('completed', 'failed')
+        UNION ALL SELECT * FROM (SELECT id FROM tasks {indexed_by("tasks_old")} WHERE state IN ('completed', 'failed')
         ORDER BY ended DESC LIMIT {_NEWEST_ROWS}) AS ended""",
     "entries": f"SELECT ref FROM ({_NEWEST_LINES}) AS line",
     "refunds": f"SELECT substr(ref, 8) FROM ({_NEWEST_LINES}) AS line WHERE kind = 'refund'",
@@ -76,7 +76,11 @@ _NEWEST = {
 
 
 class Check:
-    """Call `check_piece` with one transaction after the other, until `is_done`."""
+    """Call `check_piece` with one transaction after the other, until `is_done`.
+
+    `share`: how much of the usual number of rows the next piece has; it follows from how long the last one took.
+    `rows`: how many were looked at, by part.
+    """
 
     def __init__(self, rules: Iterable[Invariant] = INVARIANTS, grace_us: int = 0, place: Place | None = None) -> None:
         """`grace_us` is how late a deadline or an expiry may be acted on. `place`: where an earlier check came to."""
@@ -89,9 +93,9 @@ class Check:
         self.place = place if place and place.part in self._parts else Place(self._parts[0])
         if self.place.part == "holds":
             self.place = Place("holds")  # the sums of earlier pieces are lost
-        self._share = 1.0
+        self.share = 1.0
         self._found: dict[str, list[Row]] = {}
-        self.rows: Counter[str] = Counter()  # that were looked at, by part
+        self.rows: Counter[str] = Counter()
 
     @property
     def is_done(self) -> bool:
@@ -119,7 +123,7 @@ class Check:
         part, after = self.place.part, self.place.after
         if part == _ONE_PIECE:
             return Piece(self._ask(tx, part, EVERYTHING), 1, None)
-        size = max(1, int(self._share * (_TABLES[part].rows if part in _TABLES else _OTHERS[part][1])))
+        size = max(1, int(self.share * (_TABLES[part].rows if part in _TABLES else _OTHERS[part][1])))
         match part:
             case "holds":
                 return self._keys.check_piece(tx, after, size)
@@ -146,9 +150,9 @@ class Check:
 
     def _adapt(self, took_s: float) -> None:
         if took_s > _MAX_PIECE_S:
-            self._share = max(_MIN_SHARE, self._share / 2)
+            self.share = max(_MIN_SHARE, self.share / 2)
         elif took_s < _MAX_PIECE_S / 4:
-            self._share = min(1.0, self._share * 2)
+            self.share = min(1.0, self.share * 2)
 
 
 def find_violations(tx: Tx, grace_us: int) -> list[Violation]:
