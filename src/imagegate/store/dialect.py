@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import apsw
+
 Row = dict[str, Any]
 Clock = Callable[[], int]
 
@@ -22,21 +24,19 @@ SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
 ORDER_REFERENCES = "/* number of references of the order */"
-# Without figures of its own SQLite would take the index by state, which has every task that ever ended.
-BY_END = "/* tasks by their end */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
 # Rows of others that stay until the commit; those that somebody deletes at this moment are left out.
 KEEP_ROWS = "/* keep rows */"
 # The index of words (search_index.py): what SQLite calls a text of words is an array in PostgreSQL.
 ADD_GRAMS = "/* add grams of a task */"
 FIND_BY_GRAMS = "/* numbers of tasks by their grams */"
+_INDEXED_BY = re.compile(r"/\* indexed by (\w+) \*/")
 
 _SQLITE_MARKERS = {
     SKIP_LOCKED: "",
     LOCK_ROWS: "",
     ORDER_PROMPT: "order_body ->> '$.prompt'",
     ORDER_REFERENCES: "json_array_length(order_body, '$.image_urls')",
-    BY_END: "INDEXED BY tasks_old",
     METADATA_OBJECT: "json_group_object(name, value)",
     KEEP_ROWS: "",
     ADD_GRAMS: "INSERT INTO TaskGrams (rowid, grams) VALUES (:number, :words)",
@@ -49,7 +49,6 @@ _POSTGRES_MARKERS = {
     LOCK_ROWS: "FOR NO KEY UPDATE",
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
     ORDER_REFERENCES: "json_array_length(CAST(order_body AS JSON) -> 'image_urls')",
-    BY_END: "",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
     KEEP_ROWS: "FOR KEY SHARE SKIP LOCKED",
     ADD_GRAMS: "INSERT INTO TaskGrams (number, grams) VALUES (:number, CAST(:grams AS INTEGER[]))",
@@ -124,6 +123,9 @@ class Connection(Protocol):
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows the fastest way that the engine has."""
 
+    def split_script(self, sql: str) -> list[str]:
+        """The statements of a migration, as this engine takes them."""
+
     def execute_script(self, sql: str) -> None:
         """Execute the statements of a migration."""
 
@@ -157,6 +159,17 @@ class Engine(Protocol):
         """Whether the driver raised it."""
 
 
+def split_statements(script: str) -> list[str]:
+    """Each ends with its line, and a trigger with its END."""
+    statements, lines = [], ""
+    for line in script.splitlines(keepends=True):
+        lines += line
+        if line.rstrip().endswith(";") and apsw.complete(lines):
+            statements.append(lines)
+            lines = ""
+    return statements
+
+
 def sqlite_script(sql: str) -> str:
     return _replace_type_words(_leave_out("postgres", sql), "INTEGER")
 
@@ -175,15 +188,20 @@ def _replace_type_words(sql: str, integer: str) -> str:
     return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: words[match[1]], sql)
 
 
+def indexed_by(index: str) -> str:
+    """After the name of a table: the index that SQLite takes, which has no figures of its own to choose by."""
+    return f"/* indexed by {index} */"
+
+
 @functools.cache
 def sqlite_sql(sql: str) -> str:
-    return _BY_INDEX.sub(r"INDEXED BY \1", _replace_markers(sql, _SQLITE_MARKERS))
+    return _replace_markers(_INDEXED_BY.sub(r"INDEXED BY \1", sql), _SQLITE_MARKERS)
 
 
 @functools.cache
 def postgres_sql(sql: str) -> str:
     """Write parameters as psycopg wants them: `%(name)s` instead of `:name`."""
-    text = _replace_markers(sql, _POSTGRES_MARKERS).replace("%", "%%")
+    text = _replace_markers(_INDEXED_BY.sub("", sql), _POSTGRES_MARKERS).replace("%", "%%")
     return re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", text)
 
 
@@ -191,14 +209,6 @@ def _replace_markers(sql: str, markers: dict[str, str]) -> str:
     for marker, text in markers.items():
         sql = sql.replace(marker, text)
     return sql
-
-
-_BY_INDEX = re.compile(r"/\* by index (\w+) \*/")
-
-
-def by_index(name: str) -> str:
-    """The marker that has SQLite take this index of the table before it. PostgreSQL goes by its figures of the rows."""
-    return f"/* by index {name} */"
 
 
 def wall_clock() -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imagegate.domain.pages import Position
-from imagegate.store.dialect import FIND_BY_GRAMS, by_index
+from imagegate.store.dialect import FIND_BY_GRAMS, indexed_by
 from imagegate.store.grams import grams_of_words
 from imagegate.store.queries.task_filter import word_forms
 from imagegate.store.search_index import ACCOUNT_BITS, block_range, grams_parameters
@@ -99,7 +99,7 @@ def _is_indexed(tx: Tx, before: Position) -> bool:
 def _number_before(tx: Tx, account_id: str, before: Position) -> int | None:
     """The number of the account's newest task that is older."""
     rows = tx.fetch_all(
-        f"""SELECT tasks.id FROM tasks {by_index("tasks_listed")} WHERE tasks.account_id = :account_id
+        f"""SELECT tasks.id FROM tasks {indexed_by("tasks_listed")} WHERE tasks.account_id = :account_id
             AND tasks.deleted IS NULL AND (tasks.created, tasks.id) < (:created, :id)
         ORDER BY tasks.created DESC, tasks.id DESC LIMIT {_LOOKED_BACK}""",
         {"account_id": account_id, **msgspec.structs.asdict(before)},

@@ -12,7 +12,7 @@ import msgspec
 
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_MINUTE
-from imagegate.store.dialect import ADD_GRAMS, KEEP_ROWS, ORDER_PROMPT, by_index
+from imagegate.store.dialect import ADD_GRAMS, KEEP_ROWS, ORDER_PROMPT, indexed_by
 from imagegate.store.grams import grams_of_text, in_shard
 from imagegate.store.transaction import Tx, name_values
 
@@ -24,7 +24,7 @@ TASKS_PER_CHECK = 2_000
 # The numbers of an account, and of each part of it that a search asks at a time.
 ACCOUNT_BITS, BLOCK_BITS = 40, 16
 _FIELDS = ("created", "task_id", "back_to", "checked_created", "checked_id", "checked_number")
-_OLDEST_FIRST = f"FROM tasks {by_index('tasks_listed_of_all')} WHERE tasks.deleted IS NULL"
+_OLDEST_FIRST = f"FROM tasks {indexed_by('tasks_listed_of_all')} WHERE tasks.deleted IS NULL"
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Position
-from imagegate.store.dialect import by_index
+from imagegate.store.dialect import indexed_by
 from imagegate.store.queries.task_filter import HAS_TAG, UNFINISHED, TaskFilter, build_conditions
 from imagegate.store.search import find_matches, find_start
 from imagegate.store.transaction import Tx
@@ -166,7 +166,7 @@ def _rest(conditions: dict[str, str], known: tuple[str, ...]) -> str:
 
 
 def _select(source: _Source) -> str:
-    return f"""SELECT tasks.created, tasks.id FROM tasks {by_index(source.index_name)}
+    return f"""SELECT tasks.created, tasks.id FROM tasks {indexed_by(source.index_name)}
         WHERE {source.where} AND {_BETWEEN}{source.tests} {_NEWEST_FIRST}"""
 
 
@@ -200,7 +200,7 @@ def _find_piles(filters: TaskFilter, conditions: dict[str, str]) -> list[_Pile]:
     noted = "SELECT task_id FROM task_metadata m WHERE account_id = :account_id AND name = "
     found = []
     if not filters.account_id and filters.status in {"pending", "processing"}:
-        unfinished = f"SELECT id AS task_id FROM tasks {by_index('tasks_unfinished')} WHERE {UNFINISHED} AND {_SHOWN}"
+        unfinished = f"SELECT id AS task_id FROM tasks {indexed_by('tasks_unfinished')} WHERE {UNFINISHED} AND {_SHOWN}"
         found.append((unfinished, "", "state"))
     if filters.account_id and filters.starred:
         found.append(("SELECT task_id FROM starred_tasks WHERE account_id = :account_id", "", "starred"))
