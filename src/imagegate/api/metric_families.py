@@ -130,7 +130,7 @@ def installation_families(
         return _gauge(name, documentation, EVERYWHERE, {(): value})
 
     tasks = {(state,): float(number) for state, number in stats.tasks.items()}
-    yield _gauge("imagegate_tasks", "Tasks in the database", EVERYWHERE, tasks, "state")
+    yield _gauge("imagegate_tasks", "Unfinished tasks, and all that ever ended", EVERYWHERE, tasks, "state")
     limit = runtime.settings.limits.unfinished_total
     yield gauge("imagegate_unfinished_limit", "Unfinished tasks beyond which creates are refused", limit)
     waiting = {(reason,): float(stats.waiting.get(reason, 0)) for reason in {*map(str, WaitReason), *stats.waiting}}

@@ -11,6 +11,7 @@ from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.clock import follow_clock, pull_in
+from imagegate.flows.day_closing import close_days
 from imagegate.flows.discard import discard_blobs
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
@@ -88,7 +89,11 @@ async def delete_expired_assets(runtime: Runtime) -> int:
 
 
 async def purge_old(runtime: Runtime) -> None:
-    """Purge expired idempotency keys, answers and sessions, then old audit rows, tasks, files and test webhooks."""
+    """Purge expired idempotency keys, answers and sessions, then old audit rows, tasks, files and test webhooks.
+
+    Days that are over are summed up first: what is not is not purged.
+    """
+    await close_days(runtime)
     keep = runtime.settings.storage.task_days * US_PER_DAY
     await _run_batches(lambda: runtime.db.write(idempotency.purge_expired_keys, _PURGE_BATCH_SIZE))
     await _run_batches(lambda: runtime.db.write(answers.purge_answers, answers_kept_us(runtime), _PURGE_BATCH_SIZE))

@@ -6,6 +6,7 @@ that cancel each other out. Each command deletes a few rows and leaves the rest 
 
 from __future__ import annotations
 
+from imagegate.store.daily_sums import open_since
 from imagegate.store.dialect import SKIP_LOCKED
 from imagegate.store.transaction import Tx
 
@@ -25,7 +26,7 @@ def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
     """Delete tasks that ended `retention_us` ago; return how many.
 
     Their bytes must be gone, their webhook closed and their Idempotency-Key expired; starred ones stay. Metadata go
-    with their task by themselves.
+    with their task by themselves. Those of days that are not closed stay too: they are not counted yet.
     """
     rows = tx.fetch_all(
         f"""SELECT t.id FROM tasks t WHERE t.state IN ('completed', 'failed') AND t.ended <= :before
@@ -34,7 +35,7 @@ def purge_tasks(tx: Tx, retention_us: int, limit: int) -> int:
             AND NOT EXISTS (SELECT 1 FROM idempotency i WHERE i.task_id = t.id)
             AND NOT EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = t.id)
         ORDER BY t.ended LIMIT :limit {SKIP_LOCKED}""",
-        {"before": tx.now - retention_us, "limit": limit},
+        {"before": min(tx.now - retention_us, open_since(tx) - 1), "limit": limit},
     )
     for row in rows:
         for statement in _DELETE_TASK_ROWS:
