@@ -18,7 +18,7 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, api_keys, claims, ledger, prices, settlement, tasks, thumbnails
+from imagegate.store import accounts, api_keys, claims, ledger, prices, purge, settlement, tasks, thumbnails
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -183,6 +183,12 @@ def new_refund(task_id: str, idempotency_key: str = "") -> NewRefund:
         idempotency_key=idempotency_key or token,
         commit_id=f"cmt_{token}",
     )
+
+
+def purge_old_tasks(tx: Tx, retention_us: int, limit: int) -> int:
+    """Delete up to `limit` tasks that may go, the first that ended first, as the sweep does; return how many."""
+    found = purge.list_old_tasks(tx, retention_us, purge.BEGINNING, 100)
+    return purge.purge_tasks(tx, retention_us, found.task_ids[:limit]) if found.task_ids else 0
 
 
 def deadlocks(url: str) -> int:

@@ -9,7 +9,7 @@ import msgspec
 
 from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store.dialect import BY_END
+from imagegate.store.dialect import indexed_by
 from imagegate.store.queries.margin import MarginSum, sum_margin_by_day
 from imagegate.store.queries.stats import COUNT_UNFINISHED, COUNT_WEBHOOKS
 from imagegate.store.queries.task_filter import STATUS_SQL
@@ -19,7 +19,8 @@ from imagegate.store.transaction import Tx
 COUNT_ENDED_BY_DAY = f"""SELECT ended / {US_PER_DAY} AS day,
         CAST(SUM(CASE WHEN {STATUS_SQL["completed"]} THEN 1 ELSE 0 END) AS BIGINT) AS completed,
         CAST(SUM(CASE WHEN {STATUS_SQL["failed"]} THEN 1 ELSE 0 END) AS BIGINT) AS failed
-    FROM tasks {BY_END} WHERE state IN ('completed', 'failed') AND ended >= :start AND ended < :end GROUP BY 1"""
+    FROM tasks {indexed_by("tasks_old")}
+    WHERE state IN ('completed', 'failed') AND ended >= :start AND ended < :end GROUP BY 1"""
 
 
 class DaySum(msgspec.Struct, kw_only=True):

@@ -10,6 +10,7 @@ from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WA
 from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import installation, ledger
+from imagegate.store.dialect import indexed_by
 from imagegate.store.transaction import Tx
 
 
@@ -47,7 +48,7 @@ class DayTotals(msgspec.Struct, frozen=True, kw_only=True):
 COUNT_ENDED = "SELECT state, COUNT(*) AS number FROM tasks WHERE state IN ('completed', 'failed') GROUP BY state"
 COUNT_UNFINISHED = """SELECT state, COALESCE(waiting_reason, '') AS reason, COUNT(*) AS number, MIN(created) AS oldest
     FROM tasks WHERE state IN ('queued', 'running') GROUP BY state, COALESCE(waiting_reason, '')"""
-COUNT_WEBHOOKS = """SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deliveries
+COUNT_WEBHOOKS = f"""SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deliveries {indexed_by("deliveries_due")}
     WHERE state = 'waiting' AND owner IS NULL"""
 
 
