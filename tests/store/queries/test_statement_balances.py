@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from imagegate.domain.accounts import SYS_BANK, SYS_REVENUE
+from imagegate.domain.audit import Actor
+from imagegate.domain.months import Month
+from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE
-from imagegate.store import accounts, api_keys, prices
+from imagegate.store import accounts, api_keys, ledger_archives, prices
 from imagegate.store.database import Database
 from imagegate.store.queries.past_balances import LinePosition
 from imagegate.store.queries.statement import LINE_TYPES, StatementFilter, StatementLine, list_statement_lines
@@ -17,8 +21,10 @@ from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.helpers import PRICE_BODY, PRICE_VERSION, FakeClock, close_days, new_key
 
-FIRST_DAY = 20_000
+FIRST_DAY = 20_026  # the last two days of a month, then four of the next
 DAYS = 6
+MONTH = Month(2024, 10)
+NEXT_MONTH = MONTH.end
 LASTING = (0, 1, US_PER_MINUTE, 10 * US_PER_MINUTE, US_PER_HOUR, 2 * US_PER_HOUR, 5 * US_PER_HOUR, US_PER_DAY)
 
 # The lines of an account and the balance after each, with nothing left out that is slow.
@@ -75,8 +81,9 @@ class Books:
         created, hold = self._moment(), self._chance.randrange(1, 10**5)
         lasted = self._chance.choice(LASTING) + self._chance.choice([0, 0, 1, -1, self._chance.randrange(US_PER_HOUR)])
         closed = self._chance.choice([created + lasted, created + lasted, self._moment(), None])
-        charge = None if closed is None else self._chance.choice([None, hold // 2])
-        if closed is None or self._chance.random() < 0.7:
+        charge = None if closed is None else self._chance.choice([None, hold // 2, hold // 2])
+        # Most tasks of the first month are purged.
+        if closed is None or self._chance.random() < (0.2 if closed < NEXT_MONTH else 0.8):
             self._write_rows(task_id, created, closed, hold, charge)
         if closed is not None and charge is not None:
             self._post(f"settle:{task_id}", "charge", closed, -charge, task_id)
@@ -118,7 +125,8 @@ class Books:
     def _post(self, ref: str, kind: str, at: int, amount: int, task_id: str | None = None) -> None:
         entry_id = f"led_{self._chance.randrange(10**9)}"
         self._posted += amount
-        for account, part in ((self._account_id, amount), ("sys:bank", -amount)):
+        other = SYS_REVENUE if task_id else SYS_BANK
+        for account, part in ((self._account_id, amount), (other, -amount)):
             self._tx.insert(
                 "entries",
                 id=entry_id if account == self._account_id else f"{entry_id}_other",
@@ -136,6 +144,19 @@ class Books:
 
 def _write_books(tx: Tx, seed: int, account_id: str, key_id: str) -> None:
     Books(tx, seed, account_id, key_id).write()
+
+
+async def _open_books(db: Database, clock: FakeClock, seed: int, closed_days: int) -> str:
+    """The account's id; days are closed as the sweep does."""
+    await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY)
+    account = await db.write(accounts.open_account, "acc_books", "books")
+    key = new_key(account.id)
+    await db.write(api_keys.create_key, account.id, key, "digest")
+    await db.write(_write_books, seed, account.id, key.id)
+    clock.now = (FIRST_DAY + closed_days) * US_PER_DAY + 10 * US_PER_MINUTE
+    await close_days(db)
+    clock.now = (FIRST_DAY + DAYS + 1) * US_PER_DAY - US_PER_HOUR
+    return account.id
 
 
 def _load_plainly(tx: Tx, account_id: str) -> list[StatementLine]:
@@ -161,27 +182,61 @@ async def _load_pages(db: Database, account_id: str, **wanted: Any) -> list[Stat
 )
 def test_s9_ledger_balances_are_those_of_all_lines(open_database: OpenDatabase, seed: int, closed_days: int) -> None:
     async def scenario() -> None:
-        chance = random.Random(seed)
-        clock = FakeClock((FIRST_DAY + closed_days) * US_PER_DAY + 10 * US_PER_MINUTE)
+        chance, clock = random.Random(seed), FakeClock()
         db = open_database(clock)
-        await db.write(prices.register_price_version, PRICE_VERSION, PRICE_BODY)
-        account = await db.write(accounts.open_account, "acc_books", "books")
-        key = new_key(account.id)
-        await db.write(api_keys.create_key, account.id, key, "digest")
-        await db.write(_write_books, seed, account.id, key.id)
-        await close_days(db)
-        clock.now = (FIRST_DAY + DAYS + 1) * US_PER_DAY - US_PER_HOUR
-        lines = await db.read(_load_plainly, account.id)
+        account_id = await _open_books(db, clock, seed, closed_days)
+        lines = await db.read(_load_plainly, account_id)
         assert len(lines) > 80
         for limit in (7, 200):
-            assert await _load_pages(db, account.id, limit=limit) == lines
+            assert await _load_pages(db, account_id, limit=limit) == lines
         for kind in LINE_TYPES:
             expected = [line for line in lines if line.type == kind]
-            assert await _load_pages(db, account.id, limit=chance.choice([1, 5, 50]), type=kind) == expected
-        for task_id in sorted({line.task_id for line in lines if line.task_id}):
+            assert await _load_pages(db, account_id, limit=chance.choice([1, 5, 50]), type=kind) == expected
+        for task_id in chance.sample(sorted({line.task_id for line in lines if line.task_id}), 20):
             of_task = [line for line in lines if line.task_id == task_id]
-            assert await _load_pages(db, account.id, limit=50, task_id=task_id) == of_task
+            assert await _load_pages(db, account_id, limit=50, task_id=task_id) == of_task
         one = chance.choice([line for line in lines if line.type == "charge"])
-        assert await _load_pages(db, account.id, limit=1, task_id=one.task_id, type="charge") == [one]
+        assert await _load_pages(db, account_id, limit=1, task_id=one.task_id, type="charge") == [one]
 
     asyncio.run(scenario())
+
+
+# How much of the month has been replaced by its opening lines.
+@pytest.mark.parametrize(("seed", "number"), [(1, 5), (2, 1000)])
+def test_s9_ledger_balances_stay_where_a_month_is_archived(open_database: OpenDatabase, seed: int, number: int) -> None:
+    async def scenario() -> None:
+        clock = FakeClock()
+        db = open_database(clock)
+        account_id = await _open_books(db, clock, seed, DAYS)
+        before = await db.read(_load_plainly, account_id)
+        assert await db.write(_archive, MONTH, number) >= 10
+        lines = await db.read(_load_plainly, account_id)
+        assert len(lines) < len(before)
+        assert lines[0] == before[0]
+        [opening] = [line for line in lines if line.type == "charge" and line.task_id is None]
+        assert opening.at == NEXT_MONTH - 1
+        assert [line for line in lines if line.at > opening.at] == [line for line in before if line.at > opening.at]
+        assert await _load_pages(db, account_id, limit=3) == lines
+        for kind in LINE_TYPES:
+            assert await _load_pages(db, account_id, limit=50, type=kind) == [
+                line for line in lines if line.type == kind
+            ]
+
+    asyncio.run(scenario())
+
+
+def _archive(tx: Tx, month: Month, number: int) -> int:
+    bookings = ledger_archives.load_lines(tx, month, "charge", Position(0, ""), 1000).lines[: 2 * number]
+    archive = ledger_archives.LedgerArchive(
+        month=str(month),
+        first_day=month.first_day,
+        last_day=month.last_day,
+        lines=len(bookings),
+        bytes=0,
+        sha256="0" * 64,
+        file="",
+        commit_id="cmt_archive",
+        created=tx.now,
+    )
+    ledger_archives.record_archive(tx, archive, Actor(name="test", via="program"))
+    return ledger_archives.replace_lines(tx, archive, bookings)

@@ -1,8 +1,9 @@
 """What was available to an account after lines of its statement, found without reading all lines before or after them.
 
-Available is what was posted less what was held. Posted: the balance of an end of the line's day, which is kept for
+Available is what was posted less what was held. Posted: the balance at an end of the line's day, which is kept for
 closed days, and the entries between; or the present balance without newer entries. Held: the holds that existed then.
-A hold whose task is purged is gone, and with it both of its lines: it counts as never made.
+A hold whose task is purged is gone, and with it both of its lines: it counts as never made. The lines of an archived
+month stand at its end, as one line of each kind, so the balances within it are no longer those that are kept.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class _Anchor(msgspec.Struct, frozen=True):
     way: int
 
 
+_ARCHIVED = "SELECT first_day, last_day FROM ledger_archives"
 _AT_LINE = "(line.at, line.step, line.id)"
 _LASTED = "".join(
     f""" + COALESCE((SELECT SUM(amount) FROM holds WHERE account_id = :account_id AND closed - created > {shortest}
@@ -108,26 +110,28 @@ def load_available_after(tx: Tx, account_id: str, positions: Sequence[LinePositi
 
 def _load_at_anchors(tx: Tx, account_id: str, lines: dict[int, LinePosition]) -> dict[int, int]:
     last_closed = daily_sums.last_closed_day(tx)
+    archived = [(row["first_day"], row["last_day"]) for row in tx.fetch_all(_ARCHIVED)]
     rows = [
         {"number": number}
         | msgspec.structs.asdict(line)
-        | msgspec.structs.asdict(_nearest_anchor(line.at, last_closed, tx.now))
+        | msgspec.structs.asdict(_nearest_anchor(line.at, last_closed, archived, tx.now))
         for number, line in lines.items()
     ]
     found = _fetch_for_lines(tx, account_id, rows, _AT_ANCHORS)
     return {row["number"]: row["posted"] - row["held"] for row in found}
 
 
-def _nearest_anchor(at: int, last_closed: int | None, now: int) -> _Anchor:
-    day = at // US_PER_DAY
+def _nearest_anchor(at: int, last_closed: int | None, archived: list[tuple[int, int]], now: int) -> _Anchor:
     if last_closed is None:
         return _Anchor(_NO_DAY, at, _FAR_US, -1)
-    is_closed = day <= last_closed
-    start = day if is_closed else last_closed + 1
-    begin, end = start * US_PER_DAY, (start + 1) * US_PER_DAY if is_closed else now
+    day = at // US_PER_DAY
+    first, last = next((span for span in archived if span[0] <= day <= span[1]), (day, day))
+    is_closed = last <= last_closed
+    start = first if is_closed else min(first, last_closed + 1)
+    begin, end = start * US_PER_DAY, (last + 1) * US_PER_DAY if is_closed else now
     if at - begin < end - at:
         return _Anchor(start, begin, at, 1)
-    return _Anchor(start + 1, at, end - 1, -1) if is_closed else _Anchor(_NO_DAY, at, _FAR_US, -1)
+    return _Anchor(last + 1, at, end - 1, -1) if is_closed else _Anchor(_NO_DAY, at, _FAR_US, -1)
 
 
 def _sum_gaps(tx: Tx, account_id: str, gaps: dict[int, tuple[LinePosition, LinePosition]]) -> dict[int, int]:
