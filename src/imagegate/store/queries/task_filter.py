@@ -81,13 +81,13 @@ def _all_words(text: str) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     values: dict[str, Any] = {}
     for number, word in enumerate(dict.fromkeys(text.split())):
-        patterns = {f"q{number}_{which}": substring_pattern(form) for which, form in enumerate(_forms(word))}
+        patterns = {f"q{number}_{which}": substring_pattern(form) for which, form in enumerate(word_forms(word))}
         conditions.append("(" + " OR ".join(f"LOWER({ORDER_PROMPT}) LIKE :{one} ESCAPE '!'" for one in patterns) + ")")
         values |= patterns
     return conditions, values
 
 
-def _forms(word: str) -> list[str]:
+def word_forms(word: str) -> list[str]:
     """The word in lower case, also letter by letter, and as a database leaves it that changes ASCII letters alone."""
     forms = (word.lower(), "".join(letter.lower()[0] for letter in word), word.capitalize(), word.upper())
     return list(dict.fromkeys("".join(one.lower() if one.isascii() else one for one in form) for form in forms))
