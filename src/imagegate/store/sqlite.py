@@ -38,6 +38,7 @@ _KEPT_LOG_BYTES = 64 << 20
 # Past this, what has read for so long is stopped.
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
+_SORTING_KB = 64 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
 
 
@@ -97,6 +98,11 @@ class SqliteConnection:
     def lift_limits(self) -> None:
         self._db.set_busy_timeout(_LONG_BUSY_TIMEOUT_MS)  # others may be at such work too
         self._db.set_progress_handler(None)
+        # Building an index of millions of rows sorts them: in memory, by two threads, and where that is too small on
+        # the disk of the database, which has room where a folder for temporary files may have none.
+        self._db.pragma("cache_size", -_SORTING_KB)
+        self._db.pragma("threads", 2)
+        self._db.pragma("temp_store_directory", str(self._log.parent))
 
     def _must_stop(self) -> bool:
         """Called while a statement runs."""
