@@ -36,6 +36,8 @@ _COMMANDS = {
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
     "migrate": "migrate:migrate",
+    "compact": "compact:compact",
+    "stats": "stats:stats",
     "backup": "backup:backup",
     "copy": "backup:copy",
     "check": "check:check",
