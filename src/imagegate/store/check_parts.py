@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 
 from imagegate.domain.time import US_PER_DAY
+from imagegate.store.archived_days import compare_month, list_archived_months, widen
 from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx
 
@@ -92,7 +93,8 @@ def check_days(tx: Tx, after: str, size: int) -> Piece:
     """I22, account by account, some days at a time. `after` is `day|account`: the last day that was checked.
 
     A day is checked that is over by the clock: where that was set back, more entries may come. Of a copy that nobody
-    serves, whose time is 0, every day is.
+    serves, whose time is 0, every day is. Of an archived month opening lines have the
+    sums: it is one piece.
     """
     closed = tx.fetch_one(
         "SELECT MAX(day) AS day FROM closed_days WHERE day < :today OR :now = 0", {"today": tx.now // US_PER_DAY}
@@ -100,6 +102,7 @@ def check_days(tx: Tx, after: str, size: int) -> Piece:
     day, _, account = after.partition("|")
     place = (account, int(day)) if after else _next_account(tx, "")
     last_day = closed["day"] if closed else None
+    archived = list_archived_months(tx)
     found: list[Row] = []
     rows = 0
     while last_day is not None and place and rows < size:
@@ -107,8 +110,16 @@ def check_days(tx: Tx, after: str, size: int) -> Piece:
         if first > last_day:
             place = _next_account(tx, account)
             continue
-        until = _last_day_within(tx, account, first, last_day, size - rows)
-        read, wrong = _compare_days(tx, account, first, until)
+        month = widen(first, archived)
+        if month.last > last_day:  # the clock was set back into it: its days are summed up again
+            until, read, wrong = last_day, 0, []
+        elif month in archived:
+            until = month.last
+            read, wrong = compare_month(tx, account, month)
+        else:
+            before_archived = min((one.first - 1 for one in archived if one.first > first), default=last_day)
+            until = _last_day_within(tx, account, first, min(last_day, before_archived), size - rows)
+            read, wrong = _compare_days(tx, account, first, until)
         rows += max(1, read)
         found += wrong
         place = (account, until)
