@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from imagegate.store.database import Database
 from imagegate.store.dialect import Row
 from imagegate.store.invariants import Check, Place, find_violations
 from imagegate.store.ledger_archives import LedgerDiffers
+from imagegate.store.queries.statement import LinePosition, StatementFilter, StatementLine, list_statement_lines
 from imagegate.store.rules import INVARIANTS
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
@@ -309,3 +311,30 @@ def _move_money(tx: Tx) -> None:
             "UPDATE entries SET amount = amount + :amount WHERE account = :account AND ref LIKE 'archive:%'",
             {"amount": amount, "account": account},
         )
+
+
+def test_a_statement_adds_up_across_an_archived_month(open_database: OpenDatabase, folder: Path) -> None:
+    async def scenario(db: Database, clock: FakeClock) -> None:
+        first, _ = await fill(db, clock)
+
+        async def read_statement() -> list[StatementLine]:
+            lines: list[StatementLine] = []
+            before: LinePosition | None = None
+            while not lines or before is not None:
+                page = await db.snapshot(list_statement_lines, first, StatementFilter(before=before, limit=3))
+                lines += page.rows
+                before = page.next_position
+            return lines
+
+        whole = await read_statement()
+        await archive(db, folder)
+        left = await read_statement()
+        opening = left[0]
+        assert (opening.type, opening.task_id, opening.at) == ("charge", None, APRIL.start - 1)
+        assert opening.available_after == whole[0].available_after
+        assert [line.id for line in left[1:]] == [line.id for line in whole if line.id in {one.id for one in left}]
+        for newer, older in pairwise([*left, None]):
+            assert newer is not None
+            assert newer.available_after - newer.amount == (older.available_after if older else 0)
+
+    scenario_on(open_database, scenario)
