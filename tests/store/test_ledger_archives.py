@@ -321,7 +321,7 @@ def test_a_statement_adds_up_across_an_archived_month(open_database: OpenDatabas
             lines: list[StatementLine] = []
             before: LinePosition | None = None
             while not lines or before is not None:
-                page = await db.snapshot(list_statement_lines, first, StatementFilter(before=before, limit=3))
+                page = await db.snapshot(list_statement_lines, first, StatementFilter(before=before, limit=1))
                 lines += page.rows
                 before = page.next_position
             return lines
