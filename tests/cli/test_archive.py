@@ -82,6 +82,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(installation: Gatewa
     assert "ledger.archive" in installation.run("audit").stdout
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.parametrize("place", ["archive.file_written", "archive.mid", "archive.post_commit"])
 def test_f1_killed_while_archiving(installation: Gateway, tmp_path: Path, place: str) -> None:
     """The books add up after the kill, and the next try ends as one that was not killed."""

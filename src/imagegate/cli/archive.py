@@ -107,9 +107,12 @@ def _hold_folder(folder: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Exit(FAILED, f"imagegate: another command archives to {folder}: wait for it") from None
+        except OSError:
+            pass  # a network file system without locks; what two commands do to the ledger comes one after the other
         yield
-    except BlockingIOError:
-        raise Exit(FAILED, f"imagegate: another command archives to {folder}: wait for it") from None
     finally:
         os.close(handle)
