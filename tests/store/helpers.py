@@ -18,7 +18,19 @@ from imagegate.domain.money import Nanos
 from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
-from imagegate.store import accounts, api_keys, claims, ledger, prices, purge, settlement, tasks, thumbnails
+from imagegate.flows.day_closing import close_day
+from imagegate.store import (
+    accounts,
+    api_keys,
+    claims,
+    day_closing,
+    ledger,
+    prices,
+    purge,
+    settlement,
+    tasks,
+    thumbnails,
+)
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -201,3 +213,9 @@ def deadlocks(url: str) -> int:
         row = watch.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
     assert row
     return int(row[0])
+
+
+async def close_days(db: Database) -> None:
+    """Close all days that are over, as the sweep does."""
+    while (day := await db.read(day_closing.find_next_day)) is not None:
+        await close_day(db, day)

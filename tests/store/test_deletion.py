@@ -34,6 +34,7 @@ from tests.store.helpers import (
     ROUTE,
     FakeClock,
     claim_tasks,
+    close_days,
     create_customer,
     draw_thumbnail,
     new_attempt,
@@ -122,6 +123,7 @@ def test_s5_8_money_stays_and_words_and_bytes_go(open_database: OpenDatabase) ->
         assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(task_id)), refunds.Refund)
         assert await db.snapshot(find_violations, 0) == []
         clock.now += 31 * US_PER_DAY
+        await close_days(db)
         assert await db.write(purge_old_tasks, 30 * US_PER_DAY, 10) == 1
 
     asyncio.run(scenario())
@@ -248,6 +250,7 @@ def test_s5_7_starred_tasks_keep_thumbnail_and_row_until_they_are_not(
         async def sweep() -> list[str]:
             expired = await db.read(assets.list_expired_assets, 10)
             await db.write(assets.mark_assets_deleted, [one.id for one in expired])
+            await close_days(db)
             await db.write(purge_old_tasks, 30 * US_PER_DAY, 10)
             assert await db.snapshot(find_violations, 0) == []
             return [one.kind for one in expired]

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from imagegate.store.accounts import SUM_CHARGED
+from imagegate.store.daily_sums import SUM_ENTRIES
 from imagegate.store.database import MAX_LISTS_PER_ACCOUNT, REPORT_READERS
 from imagegate.store.dialect import QueryTimeout
-from imagegate.store.queries.overview import COUNT_ENDED_BY_DAY
-from imagegate.store.queries.stats import COUNT_ENDED, COUNT_UNFINISHED, COUNT_WEBHOOKS
+from imagegate.store.ended_tasks import COUNT_ENDED
+from imagegate.store.queries.stats import COUNT_UNFINISHED, COUNT_WEBHOOKS
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 
@@ -80,11 +80,10 @@ def test_neither_look_ups_nor_lists_wait_for_reports(open_database: OpenDatabase
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        (SUM_CHARGED, "COVERING INDEX entries_used"),
-        (COUNT_ENDED, "COVERING INDEX tasks_ended_state"),
         (COUNT_UNFINISHED, "INDEX tasks_deadline"),
         (COUNT_WEBHOOKS, "INDEX deliveries_due"),
-        (COUNT_ENDED_BY_DAY, "INDEX tasks_old"),
+        (COUNT_ENDED, "INDEX tasks_old"),
+        (SUM_ENTRIES, "COVERING INDEX entries_account (account=? AND created>? AND created<?)"),
     ],
 )
 def test_totals_are_read_from_an_index(open_database: OpenDatabase, query: str, index: str) -> None:
@@ -93,7 +92,7 @@ def test_totals_are_read_from_an_index(open_database: OpenDatabase, query: str, 
         if db.engine.shared:
             return  # its planner goes by the number of rows
         plan = await db.read(
-            lambda tx: tx.fetch_all(f"EXPLAIN QUERY PLAN {query}", {"account_id": "acc_a", "start": 0, "end": 1})
+            lambda tx: tx.fetch_all(f"EXPLAIN QUERY PLAN {query}", {"account": "acc_a", "start": 0, "end": 1})
         )
         assert index in str(plan)
 

@@ -26,6 +26,7 @@ from tests.store.helpers import (
     ROUTE,
     FakeClock,
     claim_tasks,
+    close_days,
     create_customer,
     draw_thumbnail,
     new_attempt,
@@ -104,6 +105,9 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         young = await complete_new_task(db, key)
         await submit(db, key)
         before = await load_money(db, account_id)
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "their day is not summed up"
+        await close_days(db)
+        assert await load_money(db, account_id) == before
         assert await db.write(purge_old_tasks, 30 * DAY, 50) == 2
         assert await db.read(count_rows) == {
             "tasks": 2,
@@ -135,6 +139,7 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
         account_id, key = await create_customer(db, 100_000)
         keyed = await complete_new_task(db, key, IdempotencyKey("create", "key", "same", 40 * DAY))
         clock.now += 31 * DAY
+        await close_days(db)
         assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its bytes are not deleted"
         await delete_bytes(db)
         assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its key is not forgotten"
@@ -165,6 +170,7 @@ def test_each_command_takes_a_few_oldest_first(open_database: OpenDatabase) -> N
             await fail_new_task(db, key)
             clock.now += 1000
         clock.now += 30 * DAY
+        await close_days(db)
         left = [7]
         while await db.write(purge_old_tasks, 30 * DAY, 3):
             left.append((await db.read(count_rows))["tasks"])

@@ -11,6 +11,7 @@ from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.flows.clock import follow_clock, pull_in
+from imagegate.flows.day_closing import close_days
 from imagegate.flows.discard import discard_blobs
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.secret_check import watch_secret
@@ -116,8 +117,10 @@ class PurgeWalk:
 async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
     """Purge expired idempotency keys, answers and sessions, then old audit rows, files, test webhooks and tasks.
 
-    True where the time for one run ended before that was done.
+    Days that are over are summed up first: what is not is not purged. True where the time for one run ended before that
+    was done.
     """
+    await close_days(runtime)
     write, size = runtime.db.write, _PURGE_BATCH_SIZE
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     audit_us = runtime.settings.storage.audit_days * US_PER_DAY

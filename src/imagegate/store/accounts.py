@@ -6,6 +6,7 @@ import msgspec
 
 from imagegate.domain.accounts import Account, ApiKey
 from imagegate.store.api_keys import find_key
+from imagegate.store.daily_sums import sum_used
 from imagegate.store.transaction import Tx
 
 
@@ -51,22 +52,12 @@ def adjust_posted(tx: Tx, account_id: str, amount: int) -> bool:
     return changed == 1
 
 
-# The index entries_used has exactly this condition.
-SUM_CHARGED = """SELECT CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS used FROM entries
-    WHERE account = :account_id AND kind IN ('charge', 'refund')"""
-
-
-def sum_charged(tx: Tx, account_id: str) -> int:
-    """What the account was charged in all less refunds, in nanos."""
-    return tx.fetch_int(SUM_CHARGED, {"account_id": account_id})
-
-
 def load_balance(tx: Tx, account_id: str, key_id: str) -> tuple[Account, ApiKey, int] | None:
     """Return account, key, and what the account was charged in all less refunds, in nanos."""
     account, key = find_account(tx, account_id), find_key(tx, account_id, key_id)
     if account is None or key is None:
         return None
-    return account, key, sum_charged(tx, account_id)
+    return account, key, sum_used(tx, account_id)
 
 
 class UnfinishedCount(msgspec.Struct):

@@ -22,6 +22,7 @@ from imagegate.flows.accounts import create_key, open_account
 from imagegate.flows.views.accounts import AccountDetailView, AccountView, account_detail_view, account_view
 from imagegate.runtime import Runtime
 from imagegate.store import accounts
+from imagegate.store.daily_sums import sum_used
 from imagegate.store.queries.admin import AccountName, list_accounts_page
 
 AccountIdPath = Annotated[
@@ -105,7 +106,7 @@ async def get_account(runtime: Runtime, account_id: AccountIdPath) -> AccountDet
     found = await runtime.db.read(accounts.find_account, storable(account_id))
     if found is None:
         raise errors.NotFound
-    used = await runtime.db.read(accounts.sum_charged, found.id)
+    used = await runtime.db.read(sum_used, found.id)
     return account_detail_view(found, used, runtime.credits_per_usd)
 
 

@@ -11,31 +11,8 @@ from typing import Any
 
 import msgspec
 
-from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
-from imagegate.domain.time import US_PER_DAY
+from imagegate.store.daily_sums import MARGIN_ACCOUNTS, sum_days
 from imagegate.store.transaction import Tx
-
-# The index of entries by account and time finds the days; what customers have is not read.
-_IN_RANGE = "e.created >= :start AND e.created < :end"
-_TOTALS = f"""SELECT COALESCE(e.model, '') AS name, e.account, e.kind, CAST(SUM(e.amount) AS BIGINT) AS amount
-    FROM entries e WHERE e.account IN ('{SYS_REVENUE}', '{SYS_OVERRUN}', '{SYS_COST}', '{SYS_WASTE}') AND {_IN_RANGE}
-    GROUP BY 1, 2, 3"""
-_BY_DAY = f"""SELECT e.created / {US_PER_DAY} AS day, e.account, e.kind, CAST(SUM(e.amount) AS BIGINT) AS amount
-    FROM entries e WHERE e.account IN ('{SYS_REVENUE}', '{SYS_OVERRUN}', '{SYS_COST}', '{SYS_WASTE}') AND {_IN_RANGE}
-    GROUP BY 1, 2, 3"""
-_SPENT_BY_ROUTE = f"""SELECT a.route AS name, e.account, e.kind, CAST(SUM(e.amount) AS BIGINT) AS amount
-    FROM entries e JOIN attempts a ON a.id = substr(e.ref, length(e.kind) + 2)
-    WHERE e.account IN ('{SYS_COST}', '{SYS_WASTE}') AND {_IN_RANGE} GROUP BY 1, 2, 3"""
-# Routes that share a task share its charge by images. `upto` and what was before it are whole shares, so that no nano
-# is lost by dividing.
-_EARNED_BY_ROUTE = f"""SELECT name, account, kind,
-        CAST(SUM(amount * upto / whole - amount * (upto - images) / whole) AS BIGINT) AS amount
-    FROM (SELECT a.route AS name, e.account, e.kind, e.amount, a.images,
-            CAST(SUM(a.images) OVER (PARTITION BY e.id ORDER BY a.id) AS BIGINT) AS upto,
-            CAST(SUM(a.images) OVER (PARTITION BY e.id) AS BIGINT) AS whole
-        FROM entries e JOIN attempts a ON a.task_id = e.task_id AND a.outcome = 'produced' AND a.images > 0
-        WHERE e.account IN ('{SYS_REVENUE}', '{SYS_OVERRUN}') AND {_IN_RANGE}) AS shares
-    GROUP BY 1, 2, 3"""
 
 
 class MarginSum(msgspec.Struct, kw_only=True):
@@ -66,30 +43,25 @@ _AMOUNTS = ("revenue", "refunds", "cost", "waste")
 
 def sum_margin(tx: Tx, first_day: int, last_day: int) -> MarginSums:
     """Sum up these days since 1970 in UTC, both ends included. A refund counts on its own day."""
-    days = {"start": first_day * US_PER_DAY, "end": (last_day + 1) * US_PER_DAY}
-    models = _sums(tx, days, _TOTALS)
-    routes = _sums(tx, days, _SPENT_BY_ROUTE, _EARNED_BY_ROUTE)
-    total = add_up("", models)
-    known = add_up("", routes)
-    rest = MarginSum(**{name: getattr(total, name) - getattr(known, name) for name in _AMOUNTS})
-    if rest != MarginSum():
-        routes.append(rest)
-    return MarginSums(total=total, models=models, routes=routes)
+    models = _sums(tx, first_day, last_day, "model")
+    routes = _sums(tx, first_day, last_day, "route")
+    rest = [one for one in routes if not one.name and one != MarginSum()]
+    return MarginSums(total=add_up("", models), models=models, routes=[one for one in routes if one.name] + rest)
 
 
 def sum_margin_by_day(tx: Tx, first_day: int, last_day: int) -> dict[int, MarginSum]:
     """The same by day since 1970; days on which nothing was booked are left out."""
     found: dict[int, MarginSum] = defaultdict(MarginSum)
-    for row in tx.fetch_all(_BY_DAY, {"start": first_day * US_PER_DAY, "end": (last_day + 1) * US_PER_DAY}):
+    for row in sum_days(tx, MARGIN_ACCOUNTS, first_day, last_day, ("day",)):
         _add_row(found[row["day"]], row)
     return dict(found)
 
 
-def _sums(tx: Tx, days: dict[str, int], *statements: str) -> list[MarginSum]:
+def _sums(tx: Tx, first_day: int, last_day: int, column: str) -> list[MarginSum]:
     found: dict[str, MarginSum] = defaultdict(MarginSum)
-    for row in (row for statement in statements for row in tx.fetch_all(statement, days)):
-        one = found[row["name"]]
-        one.name = row["name"]
+    for row in sum_days(tx, MARGIN_ACCOUNTS, first_day, last_day, (column,)):
+        one = found[row[column]]
+        one.name = row[column]
         _add_row(one, row)
     return [found[name] for name in sorted(found)]
 

@@ -8,19 +8,10 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.tasks import TaskState
-from imagegate.domain.time import US_PER_DAY
-from imagegate.store.dialect import indexed_by
+from imagegate.store.ended_tasks import count_ended_on_days
 from imagegate.store.queries.margin import MarginSum, sum_margin_by_day
 from imagegate.store.queries.stats import COUNT_UNFINISHED, COUNT_WEBHOOKS
-from imagegate.store.queries.task_filter import STATUS_SQL
 from imagegate.store.transaction import Tx
-
-# The index of ended tasks by time finds the days.
-COUNT_ENDED_BY_DAY = f"""SELECT ended / {US_PER_DAY} AS day,
-        CAST(SUM(CASE WHEN {STATUS_SQL["completed"]} THEN 1 ELSE 0 END) AS BIGINT) AS completed,
-        CAST(SUM(CASE WHEN {STATUS_SQL["failed"]} THEN 1 ELSE 0 END) AS BIGINT) AS failed
-    FROM tasks {indexed_by("tasks_old")}
-    WHERE state IN ('completed', 'failed') AND ended >= :start AND ended < :end GROUP BY 1"""
 
 
 class DaySum(msgspec.Struct, kw_only=True):
@@ -65,7 +56,7 @@ def _load_days(tx: Tx, first_day: int, last_day: int) -> list[DaySum]:
     found: dict[int, DaySum] = {}
     for day, margin in sum_margin_by_day(tx, first_day, last_day).items():
         found[day] = DaySum(day=day, margin=margin)
-    for row in tx.fetch_all(COUNT_ENDED_BY_DAY, {"start": first_day * US_PER_DAY, "end": (last_day + 1) * US_PER_DAY}):
-        one = found.setdefault(row["day"], DaySum(day=row["day"]))
-        one.completed, one.failed = row["completed"], row["failed"]
+    for day, ended in count_ended_on_days(tx, first_day, last_day).items():
+        one = found.setdefault(day, DaySum(day=day))
+        one.completed, one.failed = ended.completed, ended.failed
     return [found[day] for day in sorted(found)]

@@ -9,14 +9,17 @@ import msgspec
 from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
 from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
-from imagegate.store import installation, ledger
+from imagegate.store import installation
+from imagegate.store.daily_sums import FOR_EVER, MARGIN_ACCOUNTS, balance_before, sum_days
 from imagegate.store.dialect import indexed_by
+from imagegate.store.ended_tasks import count_all_ended
 from imagegate.store.transaction import Tx
 
 
 class StoreStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in nanos; `oldest_…` are ages in microseconds, 0 where there is none. `waiting`: unfinished tasks by why
-    they wait; `webhooks`: those that are to be sent. `backup_age` is None where no backup was made."""
+    """`tasks` by state: those that are unfinished, and all that ever ended. Amounts in nanos; `oldest_…` are ages in
+    microseconds, 0 where there is none. `waiting`: unfinished tasks by why they wait; `webhooks`: those that are to be
+    sent. `backup_age` is None where no backup was made."""
 
     tasks: dict[str, int]
     waiting: dict[str, int]
@@ -45,7 +48,6 @@ class DayTotals(msgspec.Struct, frozen=True, kw_only=True):
         return self.charged - self.cost - self.waste
 
 
-COUNT_ENDED = "SELECT state, COUNT(*) AS number FROM tasks WHERE state IN ('completed', 'failed') GROUP BY state"
 COUNT_UNFINISHED = """SELECT state, COALESCE(waiting_reason, '') AS reason, COUNT(*) AS number, MIN(created) AS oldest
     FROM tasks WHERE state IN ('queued', 'running') GROUP BY state, COALESCE(waiting_reason, '')"""
 COUNT_WEBHOOKS = f"""SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deliveries {indexed_by("deliveries_due")}
@@ -53,13 +55,12 @@ COUNT_WEBHOOKS = f"""SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deli
 
 
 def load_stats(tx: Tx) -> StoreStats:
-    # In two statements, each with the condition of an index: together they would read every task.
-    ended = tx.fetch_all(COUNT_ENDED)
+    ended = count_all_ended(tx)
     unfinished = tx.fetch_all(COUNT_UNFINISHED)
-    counted, waiting = Counter[str](), Counter[str]()
-    for row in ended + unfinished:
-        counted[row["state"]] += row["number"]
+    counted = Counter({TaskState.completed: ended.completed, TaskState.failed: ended.failed + ended.cancelled})
+    waiting = Counter[str]()
     for row in unfinished:
+        counted[row["state"]] += row["number"]
         waiting[row["reason"]] += row["number"]
     del waiting[""]
     queued = [row["oldest"] for row in unfinished if row["state"] == TaskState.queued]
@@ -68,10 +69,7 @@ def load_stats(tx: Tx) -> StoreStats:
         FROM holds WHERE state = 'open'"""
     )[0]
     webhooks = tx.fetch_all(COUNT_WEBHOOKS)[0]
-    overruns = tx.fetch_all(
-        """SELECT COUNT(*) AS number, CAST(COALESCE(SUM(-amount), 0) AS BIGINT) AS total FROM entries
-        WHERE account = 'sys:overrun'"""
-    )[0]
+    overruns = balance_before(tx, SYS_OVERRUN, FOR_EVER)
     return StoreStats(
         tasks={state.value: counted[state.value] for state in TaskState},
         waiting=dict(waiting),
@@ -79,8 +77,8 @@ def load_stats(tx: Tx) -> StoreStats:
         open_holds=holds["number"],
         held=holds["total"],
         oldest_hold=_age(tx, holds["oldest"]),
-        overruns=overruns["number"],
-        overrun=overruns["total"],
+        overruns=overruns.lines,
+        overrun=-overruns.balance,
         duplicates=tx.fetch_int("SELECT COUNT(*) AS number FROM attempts WHERE duplicate = 1"),
         webhooks=webhooks["number"],
         oldest_webhook=_age(tx, webhooks["oldest"]),
@@ -95,9 +93,8 @@ def _age(tx: Tx, since: int | None) -> int:
 
 def _load_day_totals(tx: Tx) -> DayTotals:
     """Overruns stand against revenue: what was cut from a bill was never charged."""
-    midnight = tx.now - tx.now % US_PER_DAY
-    return DayTotals(
-        charged=ledger.sum_since(tx, SYS_REVENUE, midnight) + ledger.sum_since(tx, SYS_OVERRUN, midnight),
-        cost=ledger.sum_since(tx, SYS_COST, midnight),
-        waste=ledger.sum_since(tx, SYS_WASTE, midnight),
-    )
+    today = tx.now // US_PER_DAY
+    sums = Counter[str]()
+    for row in sum_days(tx, MARGIN_ACCOUNTS, today, today):
+        sums[row["account"]] += row["amount"]
+    return DayTotals(charged=sums[SYS_REVENUE] + sums[SYS_OVERRUN], cost=sums[SYS_COST], waste=sums[SYS_WASTE])

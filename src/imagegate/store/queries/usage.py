@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from typing import Any
+
 import msgspec
 
-from imagegate.domain.time import US_PER_DAY
+from imagegate.domain.accounts import EntryKind
+from imagegate.store.daily_sums import sum_days
 from imagegate.store.transaction import Tx
 
-GROUP_COLUMNS = {"day": f"e.created / {US_PER_DAY}", "model": "e.model", "key": "e.key_id"}
-_AMOUNTS = """CAST(SUM(-e.amount) AS BIGINT) AS amount,
-    CAST(SUM(CASE WHEN e.kind = 'refund' THEN e.amount ELSE 0 END) AS BIGINT) AS refunded,
-    COUNT(DISTINCT CASE WHEN e.kind = 'charge' THEN e.task_id END) AS tasks,
-    CAST(SUM(CASE WHEN e.kind = 'charge' THEN e.images ELSE 0 END) AS BIGINT) AS images"""
+GROUP_COLUMNS = {"day": "day", "model": "model", "key": "key_id"}
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,17 +32,20 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
 
 def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, last_day: int) -> list[UsageTotal]:
     """Sum up these days, both ends included: one total for each combination of `groups` (of `GROUP_COLUMNS`)."""
-    names = [f"{GROUP_COLUMNS[group]} AS {group}_" for group in groups]
-    positions = ", ".join(str(position) for position in range(1, len(groups) + 1))
-    rows = tx.fetch_all(
-        f"""SELECT {", ".join([*names, _AMOUNTS])} FROM entries e
-        WHERE e.account = :account_id AND e.kind IN ('charge', 'refund')
-            AND e.created >= :start AND e.created < :end
-        {f"GROUP BY {positions} ORDER BY {positions}" if groups else ""}""",
-        {"account_id": account_id, "start": first_day * US_PER_DAY, "end": (last_day + 1) * US_PER_DAY},
+    found: dict[tuple[int | str, ...], Counter[str]] = defaultdict(Counter)
+    columns = tuple(GROUP_COLUMNS[group] for group in groups)
+    for row in sum_days(tx, [account_id], first_day, last_day, columns, ("amount", "lines", "images")):
+        place = tuple(row[column] for column in columns)
+        match row["kind"]:
+            case EntryKind.charge:
+                found[place].update(amount=-row["amount"], tasks=row["lines"], images=row["images"])
+            case EntryKind.refund:
+                found[place].update(amount=-row["amount"], refunded=row["amount"])
+    return [_total(groups, place, found[place]) for place in sorted(found)]
+
+
+def _total(groups: tuple[str, ...], place: tuple[int | str, ...], sums: Counter[str]) -> UsageTotal:
+    known: dict[str, Any] = {group: value for group, value in zip(groups, place, strict=True) if value != ""}
+    return UsageTotal(
+        amount=sums["amount"], refunded=sums["refunded"], tasks=sums["tasks"], images=sums["images"], **known
     )
-    return [
-        UsageTotal(**{name.rstrip("_"): value for name, value in row.items()})
-        for row in rows
-        if row["amount"] is not None
-    ]

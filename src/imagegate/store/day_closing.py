@@ -1,0 +1,193 @@
+"""Closes days: sums up what was booked and what ended on each, in pieces that can be done again.
+
+Nobody reads anything of a day before its row in closed_days is there. Entries are never changed, so whoever sums up a
+day that is over finds the same: processes that close it side by side do the same twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from imagegate.domain.accounts import SYS_BANK, SYS_UPSTREAM
+from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE
+from imagegate.store.daily_sums import MARGIN_ACCOUNTS, last_closed_day, sum_entries
+from imagegate.store.dialect import indexed_by
+from imagegate.store.ended_tasks import EndedTasks
+from imagegate.store.transaction import Tx, name_values
+
+# What is booked has the time at which its transaction began, and no transaction takes so long.
+_DELAY_US = 10 * US_PER_MINUTE
+OPERATORS_ACCOUNTS = (SYS_BANK, SYS_UPSTREAM, *MARGIN_ACCOUNTS)
+_KEY = ("account", "day", "kind", "model", "key_id", "route")
+
+
+class DailySum(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of daily_sums."""
+
+    account: str
+    day: int
+    kind: str
+    model: str
+    key_id: str
+    route: str
+    amount: int
+    lines: int
+    images: int
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        return tuple(getattr(self, name) for name in _KEY)
+
+
+class DailyBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of daily_balances."""
+
+    account: str
+    day: int
+    balance: int
+    used: int
+    lines: int
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written for some accounts of a day. `obsolete`: rows that a clock which was set back has left, of
+    routes that are not known any more."""
+
+    sums: list[DailySum]
+    balances: list[DailyBalance]
+    obsolete: list[DailySum]
+
+
+class AccountsOfDay(msgspec.Struct, frozen=True):
+    """Accounts that have entries on the day; the others up to `last` have none. `last` is '' after all of them."""
+
+    ids: list[str]
+    last: str
+
+
+def find_next_day(tx: Tx) -> int | None:
+    """The day that can be closed now; None where all are that are over."""
+    last = last_closed_day(tx)
+    day = _find_first_day(tx) if last is None else last + 1
+    return day if day is not None and (day + 1) * US_PER_DAY + _DELAY_US <= tx.now else None
+
+
+def _find_first_day(tx: Tx) -> int | None:
+    """The first on which anything was booked or ended. Each entry has its counterpart in one of the operator's."""
+    found = [
+        tx.fetch_all("SELECT MIN(created) AS first FROM entries WHERE account = :account", {"account": account})
+        for account in OPERATORS_ACCOUNTS
+    ]
+    found.append(
+        tx.fetch_all(
+            f"SELECT MIN(ended) AS first FROM tasks {indexed_by('tasks_old')} WHERE state IN ('completed', 'failed')"
+        )
+    )
+    firsts = [row["first"] for rows in found for row in rows if row["first"] is not None]
+    return min(firsts) // US_PER_DAY if firsts else None
+
+
+def is_reopening_due(tx: Tx) -> bool:
+    """Whether days are closed that are not over by the present clock: it was set back."""
+    return tx.fetch_one("SELECT day FROM closed_days WHERE day >= :today LIMIT 1", {"today": _today(tx)}) is not None
+
+
+def reopen_days(tx: Tx) -> None:
+    """What was summed up for them stays until they are closed again, and is not read."""
+    tx.execute_nowait("DELETE FROM closed_days WHERE day >= :today", {"today": _today(tx)})
+
+
+def _today(tx: Tx) -> int:
+    return tx.now // US_PER_DAY
+
+
+def list_accounts_of_day(tx: Tx, day: int, after: str, limit: int) -> AccountsOfDay:
+    """Look at the next `limit` accounts, in the order of their ids, from the one after `after`."""
+    # A subquery with a LIMIT is asked for each account by the index, whatever a planner thinks of joins.
+    rows = tx.fetch_all(
+        """SELECT id, (SELECT 1 FROM entries e WHERE e.account = found.id AND e.created >= :start AND e.created < :end
+            LIMIT 1) AS is_active
+        FROM (SELECT id FROM accounts WHERE id > :after ORDER BY id LIMIT :limit) AS found ORDER BY id""",
+        {"start": day * US_PER_DAY, "end": (day + 1) * US_PER_DAY, "after": after, "limit": limit},
+    )
+    last = rows[-1]["id"] if len(rows) == limit else ""
+    return AccountsOfDay([row["id"] for row in rows if row["is_active"]], last)
+
+
+def sum_part(tx: Tx, accounts: Sequence[str], start: int, end: int) -> list[DailySum]:
+    """Sum up the entries of these accounts of a part of a day."""
+    rows = sum_entries(tx, accounts, start, end, ("model", "key_id", "route"), ("amount", "lines", "images"))
+    return [DailySum(day=start // US_PER_DAY, **row) for row in rows]
+
+
+def add_parts(parts: Iterable[DailySum]) -> list[DailySum]:
+    found: dict[tuple[str | int, ...], list[DailySum]] = defaultdict(list)
+    for one in parts:
+        found[one.key].append(one)
+    return [_add_up(found[key]) for key in sorted(found)]
+
+
+def _add_up(same: list[DailySum]) -> DailySum:
+    added = {name: sum(getattr(one, name) for one in same) for name in ("amount", "lines", "images")}
+    return msgspec.structs.replace(same[0], **added)
+
+
+def prepare_closing(tx: Tx, day: int, accounts: Sequence[str], sums: list[DailySum]) -> Closing:
+    """`sums` is what these accounts have on the day. All days before it are closed."""
+    listed, named = name_values("account", accounts)
+    columns = ", ".join(DailySum.__struct_fields__)
+    there = tx.fetch_structs(
+        DailySum,
+        f"SELECT {columns} FROM daily_sums WHERE account IN ({listed}) AND day = :day",
+        named | {"day": day},
+    )
+    new = {one.key for one in sums}
+    by_account: dict[str, list[DailySum]] = defaultdict(list)
+    for one in sums:
+        by_account[one.account].append(one)
+    balances = [_add_to_balance(tx, account, day, its_sums) for account, its_sums in by_account.items()]
+    return Closing(sums=sums, balances=balances, obsolete=[one for one in there if one.key not in new])
+
+
+def _add_to_balance(tx: Tx, account: str, day: int, sums: list[DailySum]) -> DailyBalance:
+    before = tx.fetch_one(
+        """SELECT balance, used, lines FROM daily_balances WHERE account = :account AND day < :day
+        ORDER BY day DESC LIMIT 1""",
+        {"account": account, "day": day},
+    ) or {"balance": 0, "used": 0, "lines": 0}
+    return DailyBalance(
+        account=account,
+        day=day,
+        balance=before["balance"] + sum(one.amount for one in sums),
+        used=before["used"] - sum(one.amount for one in sums if one.kind in ("charge", "refund")),
+        lines=before["lines"] + sum(one.lines for one in sums),
+    )
+
+
+def write_closing(tx: Tx, day: int, closing: Closing) -> bool:
+    """False, and nothing is written, where another process has closed the day meanwhile."""
+    if tx.fetch_one("SELECT day FROM closed_days WHERE day >= :day LIMIT 1", {"day": day}) is not None:
+        return False
+    for gone in closing.obsolete:
+        where = " AND ".join(f"{name} = :{name}" for name in _KEY)
+        tx.execute_nowait(f"DELETE FROM daily_sums WHERE {where}", msgspec.structs.asdict(gone))
+    for one in closing.sums:
+        tx.execute_nowait(_upsert("daily_sums", DailySum, _KEY), msgspec.structs.asdict(one))
+    for balance in closing.balances:
+        tx.execute_nowait(_upsert("daily_balances", DailyBalance, ("account", "day")), msgspec.structs.asdict(balance))
+    return True
+
+
+def _upsert(table: str, struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
+    names = struct.__struct_fields__
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    return f"""INSERT INTO {table} ({", ".join(names)}) VALUES (:{", :".join(names)})
+        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {changed}"""
+
+
+def close_day(tx: Tx, day: int, ended: EndedTasks) -> None:
+    """The sums of all accounts are written: from this commit on they are what is read of the day."""
+    tx.insert("closed_days", unless_exists="day", day=day, closed=tx.now, **msgspec.structs.asdict(ended))
