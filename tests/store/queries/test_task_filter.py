@@ -114,7 +114,8 @@ def test_s5_3_bound_few_candidates_are_looked_at_for_a_page_and_the_cursor_goes_
     async def scenario() -> None:
         db = open_database()
         account_id, made = await order_all(db)
-        monkeypatch.setattr(task_candidates, "MAX_CANDIDATES", 2)
+        for name in ("MAX_CANDIDATES", "MAX_NUMBERED", "_MAX_PILE"):
+            monkeypatch.setattr(task_candidates, name, 2)
         short_pages = 0
         for given, positions in SEARCHED + FILTERED:
             filters = TaskFilter(account_id=account_id, **given)
