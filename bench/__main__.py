@@ -38,6 +38,11 @@ PAGE = ROOT / "docs" / "performance.md"
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["growth"]:
+        from bench.growth.command import main as growth
+
+        growth(arguments[1:])
+        return
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"sections, apart by commas or spaces: {', '.join(SECTIONS)}")
     parser.add_argument("--before", default="", help="the Python of an environment with another version of imagegate")

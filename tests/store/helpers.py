@@ -19,7 +19,19 @@ from imagegate.domain.tasks import Attempt, AttemptOutcome, ImageResult, Task
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE, US_PER_SECOND
 from imagegate.domain.usage import Usage, UsageSource
 from imagegate.flows.day_closing import close_day
-from imagegate.store import accounts, api_keys, claims, day_closing, ledger, prices, settlement, tasks, thumbnails
+from imagegate.store import (
+    accounts,
+    api_keys,
+    claims,
+    day_closing,
+    hour_closing,
+    ledger,
+    prices,
+    purge,
+    settlement,
+    tasks,
+    thumbnails,
+)
 from imagegate.store.database import Database
 from imagegate.store.files import NewFile
 from imagegate.store.refunds import NewRefund
@@ -186,6 +198,12 @@ def new_refund(task_id: str, idempotency_key: str = "") -> NewRefund:
     )
 
 
+def purge_old_tasks(tx: Tx, retention_us: int, limit: int) -> int:
+    """Delete up to `limit` tasks that may go, the first that ended first, as the sweep does; return how many."""
+    found = purge.list_old_tasks(tx, retention_us, purge.BEGINNING, 100)
+    return purge.purge_tasks(tx, retention_us, found.task_ids[:limit]) if found.task_ids else 0
+
+
 def deadlocks(url: str) -> int:
     """Count deadlocks. A connection reports them when it ends, so all other ones are waited for."""
     give_up = time.monotonic() + 30
@@ -196,6 +214,12 @@ def deadlocks(url: str) -> int:
         row = watch.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
     assert row
     return int(row[0])
+
+
+async def close_hours(db: Database) -> None:
+    """Close the hours that are over of today and yesterday, as the sweep does."""
+    while (hour := await db.read(hour_closing.find_next_hour)) is not None:
+        await db.write(hour_closing.close_hour, hour, await db.read(hour_closing.sum_hour, hour))
 
 
 async def close_days(db: Database) -> None:

@@ -14,7 +14,7 @@ from imagegate.domain.assets import AssetKind
 from imagegate.domain.audit import Actor
 from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE
 from imagegate.domain.webhooks import DeliveryResult
-from imagegate.store import acts, assets, attempts, deliveries, purge, refunds, settlement, tasks
+from imagegate.store import acts, assets, attempts, deliveries, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.deletion import NotEnded, NotThere, TaskDeleted, delete_task
 from imagegate.store.idempotency import IdempotencyKey, Replay
@@ -41,6 +41,7 @@ from tests.store.helpers import (
     new_refund,
     new_settlement,
     new_task,
+    purge_old_tasks,
     render_webhook,
 )
 
@@ -123,7 +124,7 @@ def test_s5_8_money_stays_and_words_and_bytes_go(open_database: OpenDatabase) ->
         assert await db.snapshot(find_violations, 0) == []
         clock.now += 31 * US_PER_DAY
         await close_days(db)
-        assert await db.write(purge.purge_tasks, 30 * US_PER_DAY, 10) == 1
+        assert await db.write(purge_old_tasks, 30 * US_PER_DAY, 10) == 1
 
     asyncio.run(scenario())
 
@@ -214,7 +215,7 @@ def test_s5_8_gone_whatever_happens_to_the_task_at_the_same_moment(open_database
                 db.write(change_metadata, account_id, task.id, {"starred": "true", "note": SECRET}),
                 db.write(refunds.refund_task, account_id, new_refund(task.id)),
                 deliver(),
-                db.write(purge.purge_tasks, 30 * US_PER_DAY, 10),
+                db.write(purge_old_tasks, 30 * US_PER_DAY, 10),
             ]
         await asyncio.gather(*works)
         assert await db.snapshot(find_violations, 0) == []
@@ -250,7 +251,7 @@ def test_s5_7_starred_tasks_keep_thumbnail_and_row_until_they_are_not(
             expired = await db.read(assets.list_expired_assets, 10)
             await db.write(assets.mark_assets_deleted, [one.id for one in expired])
             await close_days(db)
-            await db.write(purge.purge_tasks, 30 * US_PER_DAY, 10)
+            await db.write(purge_old_tasks, 30 * US_PER_DAY, 10)
             assert await db.snapshot(find_violations, 0) == []
             return [one.kind for one in expired]
 

@@ -33,6 +33,7 @@ from tests.store.helpers import (
     new_file,
     new_settlement,
     new_task,
+    purge_old_tasks,
     render_webhook,
     sum_entries,
 )
@@ -104,10 +105,10 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         young = await complete_new_task(db, key)
         await submit(db, key)
         before = await load_money(db, account_id)
-        assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "their day is not summed up"
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "their day is not summed up"
         await close_days(db)
         assert await load_money(db, account_id) == before
-        assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 2
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 2
         assert await db.read(count_rows) == {
             "tasks": 2,
             "holds": 2,
@@ -124,7 +125,7 @@ def test_an_old_task_goes_with_all_that_is_its_own_and_the_books_stay(open_datab
         assert await load_money(db, account_id) == before
         assert [line.price_version for line in before["entries"]] == ["test.1", "test.1", None]
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
-        assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0
 
     asyncio.run(scenario())
 
@@ -139,20 +140,20 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
         keyed = await complete_new_task(db, key, IdempotencyKey("create", "key", "same", 40 * DAY))
         clock.now += 31 * DAY
         await close_days(db)
-        assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its bytes are not deleted"
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its bytes are not deleted"
         await delete_bytes(db)
-        assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its key is not forgotten"
-        assert await db.write(idempotency.purge_expired_keys, 50) == 0
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its key is not forgotten"
+        assert await db.write(idempotency.purge_expired_keys, 50) == []
         clock.now += 10 * DAY
-        assert await db.write(idempotency.purge_expired_keys, 50) == 1
+        assert await db.write(idempotency.purge_expired_keys, 50) == [keyed]
         await db.write(deliveries.replay_delivery, account_id, f"evt_{keyed}", 0)
-        assert await db.write(purge.purge_tasks, 30 * DAY, 50) == 0, "its webhook is on its way again"
+        assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its webhook is on its way again"
         for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 9):
             result = DeliveryResult(duration_ms=1, status=204)
             await db.write(deliveries.end_attempt, account_id, sent.delivery.id, sent.delivery.number, result, ())
-        assert await db.write(purge.purge_tasks, 42 * DAY, 50) == 0, "it is not that old"
+        assert await db.write(purge_old_tasks, 42 * DAY, 50) == 0, "it is not that old"
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
-        assert await db.write(purge.purge_tasks, 41 * DAY, 50) == 1
+        assert await db.write(purge_old_tasks, 41 * DAY, 50) == 1
         assert await db.read(tasks.find_task, account_id, keyed) is None
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
@@ -171,7 +172,7 @@ def test_each_command_takes_a_few_oldest_first(open_database: OpenDatabase) -> N
         clock.now += 30 * DAY
         await close_days(db)
         left = [7]
-        while await db.write(purge.purge_tasks, 30 * DAY, 3):
+        while await db.write(purge_old_tasks, 30 * DAY, 3):
             left.append((await db.read(count_rows))["tasks"])
             assert await db.snapshot(find_violations, US_PER_MINUTE) == []
         assert left == [7, 4, 1, 0]

@@ -14,7 +14,14 @@ import psycopg
 import pytest
 
 from imagegate import __version__
-from imagegate.store.database import Database, DatabaseError, DatabaseUnusable, create_engine, load_migrations
+from imagegate.store.database import (
+    Database,
+    DatabaseError,
+    DatabaseUnusable,
+    MigrationStatement,
+    create_engine,
+    load_migrations,
+)
 
 FUTURE = "9999_future.sql"
 
@@ -166,3 +173,20 @@ def test_an_empty_database_is_not_checked(empty_database_url: str) -> None:
     with pytest.raises(DatabaseUnusable, match="is empty"):
         database.check_schema()
     database.close()
+
+
+def test_each_statement_of_a_migration_is_reported_before_it_is_executed(empty_database_url: str) -> None:
+    database = Database(create_engine(empty_database_url))
+    reported: list[MigrationStatement] = []
+    try:
+        database.migrate(reported.append)
+        assert [one.number for one in reported] == list(range(1, len(reported) + 1))
+        assert {one.total for one in reported} == {len(reported)}
+        assert {one.migration for one in reported} == {name.removesuffix(".sql") for name, _ in load_migrations()}
+        assert "CREATE TABLE accounts" in [one.words for one in reported]
+        assert "CREATE INDEX tasks_due ON tasks" in [one.words for one in reported]
+        again: list[MigrationStatement] = []
+        database.migrate(again.append)
+        assert again == []
+    finally:
+        database.close()

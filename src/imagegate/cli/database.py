@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from imagegate.app import connect_database
+from imagegate.app import connect_database, migrate_with_progress
 from imagegate.cli.exit_codes import USAGE, Exit
 from imagegate.logging import configure_logging
 from imagegate.security.private_files import keep_from_others
@@ -44,7 +44,7 @@ def open_existing_database(settings: Settings) -> Database:
         for path in (settings.data_dir, *database.engine.files()):
             keep_from_others(path)
         if step.pending:
-            database.migrate()
+            migrate_with_progress(database)
     except BaseException:
         database.close()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from imagegate.app import connect_database, open_database
+from imagegate.app import connect_database, migrate_with_progress, open_database
 from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_of, with_settings
 from imagegate.settings import Settings
@@ -27,7 +27,7 @@ def migrate(settings: Settings, check: bool, as_json: bool) -> None:
     """
     database = connect_database(settings) if check else open_database(settings, migrate=False)
     try:
-        step = database.find_pending() if check else database.migrate()
+        step = database.find_pending() if check else migrate_with_progress(database)
         name = database.engine.name
     finally:
         database.close()

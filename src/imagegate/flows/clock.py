@@ -30,8 +30,9 @@ async def follow_clock(runtime: Runtime) -> None:
 
 async def pull_in(runtime: Runtime) -> None:
     """What a clock that ran ahead has put off, before this process was there to see it set."""
-    if _is_real(runtime):
-        await runtime.db.write(clock_steps.pull_in, _horizons(runtime.settings.work))
+    horizons = _horizons(runtime.settings.work)
+    if _is_real(runtime) and await runtime.db.read_report(clock_steps.is_too_far_ahead, horizons):
+        await runtime.db.write(clock_steps.pull_in, horizons)
 
 
 def _is_real(runtime: Runtime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from imagegate.crash_points import crash_point
 from imagegate.domain.errors import TaskError, TaskErrorCode
@@ -37,10 +37,17 @@ from imagegate.store import (
 from imagegate.store.dialect import DatabaseError
 from imagegate.store.invariants import find_cheap_violations
 
-_BATCH_SIZE = 500
-_WAKE_BATCH_SIZE = 1_000
-# Small batches: other commands get their turn with the writer in between.
-_PURGE_BATCH_SIZE, _MAX_PURGE_BATCHES = 50, 100
+# Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
+_BATCH_SIZE = 100
+_PURGE_BATCH_SIZE = 64
+# A batch in this time is 60,000 tasks a minute. At least as long as a batch took nothing is purged: where the writer is
+# busy, the purge is what waits.
+_PURGE_PERIOD_S = 0.064
+_MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
+_LOOKED_AT = 512  # old tasks that a reader looks at together
+# What old tasks are kept by ends with a sweep, which purges them then. What it misses, such as a star that was taken
+# away, or what another process did that was killed, is found by looking at all of them again.
+_PURGE_ROUND_S = 24 * 3600
 DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
 
 
@@ -76,7 +83,10 @@ async def fail_overdue_tasks(runtime: Runtime) -> None:
 
 
 async def delete_expired_assets(runtime: Runtime) -> int:
-    """Delete the bytes, then mark the row; returns the number of assets. Their links have expired already."""
+    """Delete the bytes, then mark the row; returns the number of assets. Their links have expired already.
+
+    Old tasks that were kept by these bytes alone are purged.
+    """
     count = 0
     while expired := await runtime.db.read(assets.list_expired_assets, _BATCH_SIZE):
         if not await discard_blobs(runtime, [asset.key for asset in expired]):
@@ -84,31 +94,98 @@ async def delete_expired_assets(runtime: Runtime) -> int:
         crash_point("gc.blob_deleted")
         await runtime.db.write(assets.mark_assets_deleted, [asset.id for asset in expired])
         crash_point("gc.row_deleted")
+        await _purge_freed(runtime, [asset.task_id for asset in expired if asset.task_id])
         count += len(expired)
     return count
 
 
-async def purge_old(runtime: Runtime) -> None:
-    """Purge expired idempotency keys, answers and sessions, then old audit rows, tasks, files and test webhooks.
+class PurgeWalk:
+    """How far a process has looked through the old tasks: those behind it are gone, or kept by something."""
 
-    Days that are over are summed up first: what is not is not purged.
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.last = purge.BEGINNING
+        self._round_ends = time.monotonic() + _PURGE_ROUND_S
+
+    def begin_again_in_time(self) -> None:
+        if time.monotonic() > self._round_ends:
+            self._begin()
+
+
+async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
+    """Purge expired idempotency keys, answers and sessions, then old audit rows, files, test webhooks and tasks.
+
+    Days that are over are summed up first: what is not is not purged. True where the time for one run ended before that
+    was done.
     """
     await close_days(runtime)
-    keep = runtime.settings.storage.task_days * US_PER_DAY
-    await _run_batches(lambda: runtime.db.write(idempotency.purge_expired_keys, _PURGE_BATCH_SIZE))
-    await _run_batches(lambda: runtime.db.write(answers.purge_answers, answers_kept_us(runtime), _PURGE_BATCH_SIZE))
-    await _run_batches(lambda: runtime.db.write(sessions.purge_ended_sessions, _PURGE_BATCH_SIZE))
+    write, size = runtime.db.write, _PURGE_BATCH_SIZE
+    keep_us = runtime.settings.storage.task_days * US_PER_DAY
     audit_us = runtime.settings.storage.audit_days * US_PER_DAY
-    await _run_batches(lambda: runtime.db.write(audit.purge_audit, audit_us, _PURGE_BATCH_SIZE))
-    for command in (purge.purge_tasks, files.purge_files, purge.purge_test_webhooks):
-        await _run_batches(functools.partial(runtime.db.write, command, keep, _PURGE_BATCH_SIZE))
+
+    async def purge_keys() -> int:
+        freed = await write(idempotency.purge_expired_keys, size)
+        await _purge_freed(runtime, freed)
+        return len(freed)
+
+    kinds: tuple[Callable[[], Awaitable[int]], ...] = (
+        purge_keys,
+        lambda: write(answers.purge_answers, answers_kept_us(runtime), size),
+        lambda: write(sessions.purge_ended_sessions, size),
+        lambda: write(audit.purge_audit, audit_us, size),
+        lambda: write(files.purge_files, keep_us, size),
+        lambda: write(purge.purge_test_webhooks, keep_us, size),
+    )
+    left = [await _purge_rows(runtime, purge_batch) for purge_batch in kinds]
+    return await _purge_tasks(runtime, walk or PurgeWalk()) or any(left)
 
 
-async def _run_batches(run_batch: Callable[[], Awaitable[int]]) -> None:
-    """Until nothing is left, or the limit for one run is reached."""
-    for _ in range(_MAX_PURGE_BATCHES):
-        if await run_batch() < _PURGE_BATCH_SIZE:
-            return
+async def _purge_rows(runtime: Runtime, purge_batch: Callable[[], Awaitable[int]]) -> bool:
+    """Whether some are left."""
+    end = time.monotonic() + _MAX_PURGE_S
+    while await _at_a_pace(purge_batch) >= _PURGE_BATCH_SIZE:
+        if time.monotonic() > end or runtime.wake_ups.draining:
+            return True
+    return False
+
+
+async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
+    """Whether some are left."""
+    keep_us = runtime.settings.storage.task_days * US_PER_DAY
+    end = time.monotonic() + _MAX_PURGE_S
+    walk.begin_again_in_time()
+    while True:
+        old = await runtime.db.read_report(purge.list_old_tasks, keep_us, walk.last, _LOOKED_AT)
+        await _purge_listed(runtime, keep_us, old.task_ids)
+        if old.last is None:
+            return False
+        walk.last = old.last
+        if time.monotonic() > end or runtime.wake_ups.draining:
+            return True
+
+
+async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
+    """Purge those of these tasks that are old and that nothing keeps any more."""
+    keep_us = runtime.settings.storage.task_days * US_PER_DAY
+    freed = await runtime.db.read_report(purge.find_freed_tasks, keep_us, sorted(set(task_ids)))
+    await _purge_listed(runtime, keep_us, freed)
+
+
+async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str]) -> None:
+    for first in range(0, len(task_ids), _PURGE_BATCH_SIZE):
+        batch = task_ids[first : first + _PURGE_BATCH_SIZE]
+        await _at_a_pace(functools.partial(runtime.db.write, purge.purge_tasks, keep_us, batch))
+
+
+async def _at_a_pace(purge_batch: Callable[[], Awaitable[int]]) -> int:
+    began = time.monotonic()
+    count = await purge_batch()
+    if count:
+        took = time.monotonic() - began
+        await asyncio.sleep(max(_PURGE_PERIOD_S - took, took))
+    return count
 
 
 async def sweep_spool(runtime: Runtime) -> None:
@@ -162,9 +239,9 @@ async def look_after_process(runtime: Runtime) -> None:
 
 async def wake_waiting(runtime: Runtime) -> None:
     """A break has ended: the tasks that wait for a route look, in parts, so that no write waits for all of them."""
-    count = _WAKE_BATCH_SIZE
-    while count == _WAKE_BATCH_SIZE:
-        count = await runtime.db.write(tasks.wake_waiting_tasks, _WAKE_BATCH_SIZE)
+    count = _BATCH_SIZE
+    while count == _BATCH_SIZE:
+        count = await runtime.db.write(tasks.wake_waiting_tasks, _BATCH_SIZE)
         runtime.wake_ups.notify_tasks_due()
 
 

@@ -93,8 +93,9 @@ def list_expired_assets(tx: Tx, limit: int) -> list[Asset]:
 
 def mark_assets_deleted(tx: Tx, asset_ids: list[str]) -> None:
     """Record that the bytes are gone."""
-    for asset_id in asset_ids:
-        tx.execute_nowait("UPDATE assets SET deleted = :now WHERE id = :id AND deleted IS NULL", {"id": asset_id})
+    if asset_ids:
+        ids, params = name_values("id", asset_ids)
+        tx.execute_nowait(f"UPDATE assets SET deleted = :now WHERE id IN ({ids}) AND deleted IS NULL", params)
 
 
 def has_assets(tx: Tx) -> bool:

@@ -5,7 +5,32 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.time import ClockStep
+from imagegate.store.dialect import indexed_by
 from imagegate.store.transaction import Tx
+
+# Table, change and condition. The conditions name those of partial indexes, word for word: SQLite takes one only then.
+_QUEUED = "state IN ('queued', 'running') AND state = 'queued'"
+_TOO_FAR_AHEAD = (
+    ("tasks", "due = :now", f"{_QUEUED} AND due > :now + :requeue_us"),
+    (
+        "tasks",
+        "deadline = :now + :deadline_us",
+        "state IN ('queued', 'running') AND deadline > :now + :deadline_us",
+    ),
+    ("tasks", "lease_until = :now + :lease_us", "state = 'running' AND lease_until > :now + :lease_us"),
+    ("tasks", "waiting_since = :now", "state = 'queued' AND waiting_since > :now"),
+    ("tasks", "spool_wait = :now + :spool_wait_us", f"{_QUEUED} AND spool_wait > :now + :spool_wait_us"),
+    (
+        f"deliveries {indexed_by('deliveries_due')}",
+        "due = :now",
+        "state = 'waiting' AND owner IS NULL AND due > :now + :retry_us",
+    ),
+    (
+        "deliveries",
+        "lease_until = :now + :webhook_lease_us",
+        "owner IS NOT NULL AND lease_until > :now + :webhook_lease_us",
+    ),
+)
 
 
 class Horizons(msgspec.Struct, frozen=True):
@@ -63,16 +88,14 @@ def pull_in(tx: Tx, horizons: Horizons) -> None:
     """Whatever is further ahead than it can be was written before the clock was set back: nothing waits for the clock
     to come there again. Also where nobody ran when it was set."""
     params = msgspec.structs.asdict(horizons)
-    for statement in (
-        "UPDATE tasks SET due = :now WHERE state = 'queued' AND due > :now + :requeue_us",
-        """UPDATE tasks SET deadline = :now + :deadline_us
-        WHERE state IN ('queued', 'running') AND deadline > :now + :deadline_us""",
-        "UPDATE tasks SET lease_until = :now + :lease_us WHERE state = 'running' AND lease_until > :now + :lease_us",
-        "UPDATE tasks SET waiting_since = :now WHERE state = 'queued' AND waiting_since > :now",
-        """UPDATE tasks SET spool_wait = :now + :spool_wait_us
-        WHERE state = 'queued' AND spool_wait > :now + :spool_wait_us""",
-        "UPDATE deliveries SET due = :now WHERE state = 'waiting' AND due > :now + :retry_us",
-        """UPDATE deliveries SET lease_until = :now + :webhook_lease_us
-        WHERE owner IS NOT NULL AND lease_until > :now + :webhook_lease_us""",
-    ):
-        tx.execute_nowait(statement, params)
+    for table, change, condition in _TOO_FAR_AHEAD:
+        tx.execute_nowait(f"UPDATE {table} SET {change} WHERE {condition}", params)
+
+
+def is_too_far_ahead(tx: Tx, horizons: Horizons) -> bool:
+    """Whether `pull_in` has anything to do: all that has not ended is looked at, which need not hold up who writes."""
+    params = msgspec.structs.asdict(horizons)
+    return any(
+        tx.fetch_one(f"SELECT 1 AS found FROM {table} WHERE {condition} LIMIT 1", params)
+        for table, _, condition in _TOO_FAR_AHEAD
+    )

@@ -64,6 +64,22 @@ class SchemaStep:
         return max(self.before, *self.pending) if self.pending else self.before
 
 
+@dataclasses.dataclass(frozen=True)
+class MigrationStatement:
+    """What a migration does next: statement `number` of `total`, of all that are pending."""
+
+    migration: str
+    number: int
+    total: int
+    sql: str
+
+    @property
+    def words(self) -> str:
+        """Its first words, such as `CREATE INDEX entries_account ON entries`."""
+        code = re.sub(r"--[^\n]*", "", self.sql)
+        return " ".join(code.partition("(")[0].split()[:6]).removesuffix(";")
+
+
 def is_shared_url(url: str) -> bool:
     """Whether the database is one that several processes can work on."""
     return url.startswith(("postgresql://", "postgres://"))
@@ -224,8 +240,10 @@ class Database:
         self._connections.remove(connection)
         connection.close()
 
-    def migrate(self) -> SchemaStep:
+    def migrate(self, report: Callable[[MigrationStatement], object] = lambda _: None) -> SchemaStep:
         """Bring the schema up to date, all or nothing, one process at a time. Return what there was to do.
+
+        Each statement is reported before it is executed: one may take minutes.
 
         DatabaseUnusable where an applied file was edited, where a newer program made the schema and this one is too
         old for it, and where the database is not one of this program.
@@ -236,9 +254,15 @@ class Database:
             if connection.is_empty():
                 connection.execute_script(CREATE_MIGRATIONS_TABLE)
             step = _find_step(connection)
-            for name, text in load_migrations():
-                if name in step.pending:
-                    _apply_migration(connection, name, text)
+            pending = {name: text for name, text in load_migrations() if name in step.pending}
+            total = sum(len(connection.split_script(text)) for text in pending.values())
+            number = 0
+            for name, text in pending.items():
+                for sql in connection.split_script(text):
+                    number += 1
+                    report(MigrationStatement(name.removesuffix(".sql"), number, total, sql))
+                    connection.execute_script(sql)
+                _record_migration(connection, name, text)
             return step
 
         give_up = time.monotonic() + _MIGRATION_PATIENCE_S
@@ -366,8 +390,7 @@ def _version_key(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def _apply_migration(connection: Connection, name: str, text: str) -> None:
-    connection.execute_script(text)
+def _record_migration(connection: Connection, name: str, text: str) -> None:
     row = {"name": name, "checksum": _checksum(text), "applied": connection.now()}
     connection.execute("INSERT INTO migrations (name, checksum, applied) VALUES (:name, :checksum, :applied)", row)
     if oldest := _OLDEST_PROGRAM.match(text):

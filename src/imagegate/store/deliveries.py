@@ -21,7 +21,7 @@ from imagegate.domain.webhooks import (
     SecretVersion,
     host_of,
 )
-from imagegate.store.dialect import SKIP_LOCKED, Row
+from imagegate.store.dialect import SKIP_LOCKED, Row, indexed_by
 from imagegate.store.transaction import Tx
 
 RenderWebhook = Callable[[Task], bytes]
@@ -38,6 +38,9 @@ INTERRUPTED = DeliveryResult(duration_ms=0, error="interrupted")
 # Accounts that have taken all their places. Processes that claim at the same moment do not see each other's claims.
 _FULL_ACCOUNTS = """SELECT account_id FROM deliveries WHERE owner IS NOT NULL
     GROUP BY account_id HAVING COUNT(*) >= :max_per_account"""
+# From one host with a waiting delivery to the next: whoever has none costs nothing.
+_NEXT_WAITING_HOST = """(SELECT MIN(host) FROM deliveries WHERE state = 'waiting' AND owner IS NULL
+    AND host > {after})"""
 _DELIVERY = """SELECT id, account_id, task_id, url, host, body, state, reason, round, number, due, created, closed
     FROM deliveries"""
 
@@ -90,13 +93,17 @@ def add_delivery(
 def list_due_hosts(tx: Tx, after: str, limit: int) -> list[str]:
     """Return hosts that have a delivery due and may take one, in order, from the one after `after`."""
     rows = tx.fetch_all(
-        f"""SELECT host FROM webhook_hosts h WHERE host > :after
-            AND EXISTS (SELECT 1 FROM deliveries d
+        f"""WITH RECURSIVE waiting (host) AS (
+            SELECT {_NEXT_WAITING_HOST.format(after=":after")}
+            UNION ALL SELECT {_NEXT_WAITING_HOST.format(after="waiting.host")} FROM waiting
+                WHERE waiting.host IS NOT NULL)
+        SELECT h.host FROM waiting JOIN webhook_hosts h ON h.host = waiting.host
+        WHERE EXISTS (SELECT 1 FROM deliveries d
                 WHERE d.host = h.host AND d.state = 'waiting' AND d.owner IS NULL AND d.due <= :now
                 AND d.account_id NOT IN ({_FULL_ACCOUNTS}))
             AND (SELECT COUNT(*) FROM deliveries d WHERE d.host = h.host AND d.owner IS NOT NULL)
                 < CASE WHEN h.suspended IS NULL THEN :max_per_host ELSE 1 END
-        ORDER BY host LIMIT :limit""",
+        ORDER BY h.host LIMIT :limit""",
         {"after": after, "max_per_host": MAX_PER_HOST, "max_per_account": MAX_PER_ACCOUNT, "limit": limit},
     )
     return [row["host"] for row in rows]
@@ -217,7 +224,8 @@ def recover_lost_attempts(tx: Tx, owner: str, shared: bool, retry_delays_us: tup
     """End attempts whose sender died or lost its lease; return how many. They count: the receiver may have got them."""
     lost = "lease_until <= :now" if shared else "(lease_until <= :now OR owner <> :owner)"
     rows = tx.fetch_all(
-        f"SELECT id, account_id, number FROM deliveries WHERE owner IS NOT NULL AND {lost} ORDER BY id LIMIT :limit",
+        f"""SELECT id, account_id, number FROM deliveries {indexed_by("deliveries_lost")}
+        WHERE owner IS NOT NULL AND {lost} ORDER BY lease_until LIMIT :limit""",
         {"owner": owner, "limit": limit},
     )
     for row in rows:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import apsw
+
 Row = dict[str, Any]
 Clock = Callable[[], int]
 
@@ -22,16 +24,14 @@ SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
 ORDER_REFERENCES = "/* number of references of the order */"
-# Without figures of its own SQLite would take the index by state, which has every task that ever ended.
-BY_END = "/* tasks by their end */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
+_INDEXED_BY = re.compile(r"/\* indexed by (\w+) \*/")
 
 _SQLITE_MARKERS = {
     SKIP_LOCKED: "",
     LOCK_ROWS: "",
     ORDER_PROMPT: "order_body ->> '$.prompt'",
     ORDER_REFERENCES: "json_array_length(order_body, '$.image_urls')",
-    BY_END: "INDEXED BY tasks_old",
     METADATA_OBJECT: "json_group_object(name, value)",
 }
 _POSTGRES_MARKERS = {
@@ -40,7 +40,6 @@ _POSTGRES_MARKERS = {
     LOCK_ROWS: "FOR NO KEY UPDATE",
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
     ORDER_REFERENCES: "json_array_length(CAST(order_body AS JSON) -> 'image_urls')",
-    BY_END: "",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
 }
 
@@ -110,6 +109,9 @@ class Connection(Protocol):
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert many rows the fastest way that the engine has."""
 
+    def split_script(self, sql: str) -> list[str]:
+        """The statements of a migration, as this engine takes them."""
+
     def execute_script(self, sql: str) -> None:
         """Execute the statements of a migration."""
 
@@ -143,6 +145,17 @@ class Engine(Protocol):
         """Whether the driver raised it."""
 
 
+def split_statements(script: str) -> list[str]:
+    """Each ends with its line, and a trigger with its END."""
+    statements, lines = [], ""
+    for line in script.splitlines(keepends=True):
+        lines += line
+        if line.rstrip().endswith(";") and apsw.complete(lines):
+            statements.append(lines)
+            lines = ""
+    return statements
+
+
 def sqlite_script(sql: str) -> str:
     return _replace_type_words(sql, "INTEGER")
 
@@ -156,16 +169,21 @@ def _replace_type_words(sql: str, integer: str) -> str:
     return re.sub(r"\b(ID|NANOS|MICROS|COUNT|JSON)\b(?! *\()", lambda match: words[match[1]], sql)
 
 
+def indexed_by(index: str) -> str:
+    """After the name of a table: the index that SQLite takes, which has no figures of its own to choose by."""
+    return f"/* indexed by {index} */"
+
+
 @functools.cache
 def sqlite_sql(sql: str) -> str:
-    return _replace_markers(sql, _SQLITE_MARKERS)
+    return _replace_markers(_INDEXED_BY.sub(r"INDEXED BY \1", sql), _SQLITE_MARKERS)
 
 
 @functools.cache
 def postgres_sql(sql: str) -> str:
     """Write parameters as psycopg wants them: `%(name)s` instead of `:name`."""
     named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
-    return _replace_markers(named, _POSTGRES_MARKERS)
+    return _replace_markers(_INDEXED_BY.sub("", named), _POSTGRES_MARKERS)
 
 
 def _replace_markers(sql: str, markers: dict[str, str]) -> str:

@@ -56,10 +56,12 @@ def release_key(tx: Tx, account_id: str, key: IdempotencyKey) -> None:
     tx.execute_nowait(f"DELETE FROM idempotency WHERE {_KEY}", params)
 
 
-def purge_expired_keys(tx: Tx, limit: int) -> int:
-    """Delete expired keys; return how many."""
-    return tx.execute(
+def purge_expired_keys(tx: Tx, limit: int) -> list[str]:
+    """Delete expired keys; return the tasks that they belonged to."""
+    rows = tx.fetch_all(
         """DELETE FROM idempotency WHERE (account_id, endpoint, key) IN (
-            SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)""",
+            SELECT account_id, endpoint, key FROM idempotency WHERE expires <= :now ORDER BY expires LIMIT :limit)
+        RETURNING task_id""",
         {"limit": limit},
     )
+    return [row["task_id"] for row in rows]

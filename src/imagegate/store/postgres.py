@@ -126,6 +126,9 @@ class PostgresConnection:
             for row in rows:
                 copy.write_row(row)
 
+    def split_script(self, sql: str) -> list[str]:
+        return dialect.split_statements(dialect.postgres_script(sql))
+
     def execute_script(self, sql: str) -> None:
         self._leave_pipeline()  # a pipeline takes no text of several statements
         self._db.execute(dialect.postgres_script(sql))

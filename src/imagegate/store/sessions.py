@@ -83,9 +83,15 @@ def find_session_key(tx: Tx, account_id: str, key_id: str, digest: str) -> ApiKe
 
 
 def purge_ended_sessions(tx: Tx, limit: int) -> int:
-    """Delete sessions that have ended; return how many."""
-    return tx.execute(
+    """Delete sessions that have ended, up to `limit` of each kind; return how many."""
+    idle = tx.execute(
         f"""DELETE FROM sessions WHERE digest IN (
-            SELECT digest FROM sessions WHERE last_used < :idle OR expires < :now LIMIT :limit {SKIP_LOCKED})""",
+            SELECT digest FROM sessions WHERE last_used < :idle ORDER BY last_used LIMIT :limit {SKIP_LOCKED})""",
         {"idle": tx.now - IDLE_TIMEOUT_US, "limit": limit},
     )
+    expired = tx.execute(
+        f"""DELETE FROM sessions WHERE digest IN (
+            SELECT digest FROM sessions WHERE expires < :now ORDER BY expires LIMIT :limit {SKIP_LOCKED})""",
+        {"limit": limit},
+    )
+    return idle + expired

@@ -122,6 +122,9 @@ class SqliteConnection:
         marks = ", ".join("?" * len(columns))
         self._db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
+    def split_script(self, sql: str) -> list[str]:
+        return dialect.split_statements(dialect.sqlite_script(sql))
+
     def execute_script(self, sql: str) -> None:
         self._db.execute(dialect.sqlite_script(sql))
 

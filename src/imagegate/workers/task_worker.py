@@ -18,7 +18,14 @@ from imagegate.flows.execution.run import execute
 from imagegate.flows.execution.settlement import fail_task
 from imagegate.flows.execution.state import Lease
 from imagegate.flows.execution.storage_wait import StorageWait
-from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep, wake_waiting
+from imagegate.flows.maintenance import (
+    PurgeWalk,
+    delete_orphan_blobs,
+    purge_old,
+    reclaim_lost_tasks,
+    sweep,
+    wake_waiting,
+)
 from imagegate.logging import log_error
 from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
@@ -55,6 +62,7 @@ class TaskWorker:
         self._loops: list[asyncio.Task[None]] = []
         self._claiming: list[asyncio.Task[None]] = []
         self._stop, self._drained = asyncio.Event(), asyncio.Event()
+        self._purge_walk, self._purge_left = PurgeWalk(), asyncio.Event()
         self._last_account = ""
 
     async def start(self) -> None:
@@ -78,7 +86,7 @@ class TaskWorker:
             # Three renewals may fail before the lease ends.
             run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
             run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
-            run_periodically("purge", self._settings.sweep_s, lambda: purge_old(self._runtime), self._drained),
+            run_periodically("purge", self._settings.sweep_s, self._purge, self._drained, self._purge_left),
             run_periodically("clock", CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
             run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
             # For accounts that the command line closed, and what was left when a process died: while every place for a
@@ -92,6 +100,10 @@ class TaskWorker:
         self._runtime.wake_ups.drain_requested.set()
         self._runtime.wake_ups.drain_at_once.set()
         await asyncio.gather(*self._loops)
+
+    async def _purge(self) -> None:
+        if await purge_old(self._runtime, self._purge_walk):
+            self._purge_left.set()
 
     async def _drain_when_requested(self) -> None:
         """Claim nothing more, return unsent tasks to the queue, and wait for the calls that were sent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import msgspec
@@ -12,9 +13,12 @@ from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.store import tasks
 from imagegate.store.database import Database
-from imagegate.store.queries.task_filter import TaskFilter
+from imagegate.store.dialect import Row
+from imagegate.store.queries import task_candidates
+from imagegate.store.queries.task_filter import STATUS_SQL, TaskFilter
 from imagegate.store.queries.tasks import list_tasks_before, list_tasks_page
 from imagegate.store.task_metadata import change_metadata
+from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.helpers import create_customer, new_key, new_task
 
@@ -90,8 +94,8 @@ async def check_found(db: Database, cases: list[tuple[dict[str, Any], list[int]]
         filters = TaskFilter(account_id=account_id, **given)
         expected = [made[position] for position in positions]
         assert await list_all(db, filters, 2) == expected, given
-        rows, total = await db.read(list_tasks_page, filters, 1, 100)
-        assert ([task.id for task in rows], total) == (expected, len(expected)), given
+        page = await db.read(list_tasks_page, filters, 1, 100)
+        assert ([task.id for task in page.tasks], page.total, page.is_capped) == (expected, len(expected), False), given
         of_all = await list_all(db, TaskFilter(**given), 3)
         assert set(of_all) == {one[position] for one in (made, others) for position in positions}, given
 
@@ -102,6 +106,73 @@ def test_s5_3_search_finds_all_words_in_any_order_and_case(open_database: OpenDa
 
 def test_s5_3_filters_find_the_same_on_both_engines(open_database: OpenDatabase) -> None:
     asyncio.run(check_found(open_database(), FILTERED))
+
+
+def test_s5_3_a_list_looks_at_few_candidates_at_a_time_and_goes_on_by_cursor(
+    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        db = open_database()
+        account_id, made = await order_all(db)
+        monkeypatch.setattr(task_candidates, "MAX_CANDIDATES", 2)
+        short_pages = 0
+        for given, positions in SEARCHED + FILTERED:
+            filters = TaskFilter(account_id=account_id, **given)
+            assert await list_all(db, filters, 2) == [made[position] for position in positions], given
+            assert await list_all(db, TaskFilter(**given), 2) == [made[position] for position in positions], given
+            page = await db.read(list_tasks_before, filters, None, 2)
+            short_pages += page.has_more and len(page.rows) < 2
+            numbered = await db.read(list_tasks_page, filters, 1, 100)
+            assert numbered.total <= 2
+            assert numbered.is_capped or numbered.total == len(positions), given
+        assert short_pages, "no test was made on more candidates than are looked at"
+        without_tests = await db.read(list_tasks_page, TaskFilter(account_id=account_id), 1, 1)
+        assert (without_tests.total, without_tests.is_capped) == (2, True)
+
+    asyncio.run(scenario())
+
+
+def test_lists_are_read_from_their_indexes(open_database: OpenDatabase) -> None:
+    """Whatever is combined: tasks come from an index in the order of the list, or one by one by their id."""
+    choices: dict[str, list[Any]] = {
+        "account_id": ["", "acc_a"],
+        "status": ["", *STATUS_SQL],
+        "model": ["", "gpt-image-2"],
+        "starred": [None, True, False],
+        "tag": ["", "logo"],
+        "metadata": [None, ("matrix", "m1")],
+        "q": ["", "red fox"],
+    }
+    steps: list[str] = []
+
+    def explain(tx: Tx) -> None:
+        fetch = tx.fetch_all
+
+        def fetch_explained(sql: str, params: dict[str, Any]) -> list[Row]:
+            steps.extend(row["detail"] for row in fetch(f"EXPLAIN QUERY PLAN {sql}", params))
+            return fetch(sql, params)
+
+        tx.fetch_all = fetch_explained  # type: ignore[method-assign, assignment]
+        for chosen in itertools.product(*choices.values()):
+            filters = TaskFilter(**dict(zip(choices, chosen, strict=True)))
+            list_tasks_before(tx, filters, None, 20)
+
+    async def scenario() -> None:
+        db = open_database()
+        if db.engine.shared:
+            return  # its planner goes by the number of rows
+        await db.read(explain)
+        await db.read(list_tasks_page, TaskFilter(account_id="acc_a"), 1, 20)
+        scanned = {step for step in steps if step.startswith("SCAN")}
+        assert scanned == {"SCAN tasks USING INDEX tasks_unfinished", "SCAN counted", "SCAN found"}
+        searched = {step.split(" (")[0] for step in steps if step.startswith("SEARCH tasks USING")}
+        indexes = {f"tasks_{name}" for name in STATUS_SQL.keys() - {"pending", "processing"} | {"unfinished", "listed"}}
+        indexes |= {"tasks_by_model", "tasks_listed_of_all", "tasks_failed_of_all", "sqlite_autoindex_tasks_1"}
+        assert {step.split()[-1] for step in searched} == indexes
+        by_account = [step for step in steps if "(account_id=?" in step and step.startswith("SEARCH tasks")]
+        assert all("(created,id)>(?,?) AND (created,id)<(?,?)" in step for step in by_account)
+
+    asyncio.run(scenario())
 
 
 def test_s5_3_cursor_pages_miss_nothing_where_tasks_come_meanwhile(open_database: OpenDatabase) -> None:

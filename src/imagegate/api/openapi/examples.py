@@ -115,7 +115,7 @@ _ROW = {
     "results_expire_at": EXPIRES,
     "cost": {"credits": 3.227994, "usd": 0.0474705},
 }
-TASKS = {"object": "list", "data": [_ROW], "total": 1, "page": 1, "page_size": 20}
+TASKS = {"object": "list", "data": [_ROW], "total": 1, "page": 1, "page_size": 20, "total_capped": False}
 
 
 def _list(*data: Any) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from imagegate.api.pagination import CursorPage, cursor_page, decode_cursor, rea
 from imagegate.api.params import PageNumber
 from imagegate.api_docs.schema import Count, doc
 from imagegate.domain.accounts import ApiKey, Scope
+from imagegate.domain.errors import InvalidRequest
 from imagegate.domain.metadata import KEY_PATTERN, MAX_VALUE_CHARS
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.task_row import TaskRow, task_row
 from imagegate.runtime import Runtime
+from imagegate.store.queries.task_candidates import MAX_CANDIDATES
 from imagegate.store.queries.task_filter import STATUS_SQL, TaskFilter
 from imagegate.store.queries.tasks import list_tasks_before, list_tasks_page
 
@@ -94,9 +96,10 @@ class TaskPage(msgspec.Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     data: list[TaskRow]
-    total: Count
+    total: Annotated[Count, doc(f"At most {MAX_CANDIDATES}")]
     page: Annotated[int, doc("From 1", minimum=1)]
     page_size: Annotated[int, doc("Tasks on a page", minimum=1, maximum=100)]
+    total_capped: Annotated[bool, doc("There are more than `total`, or may be: `cursor` reads on")]
 
 
 class TaskList(CursorPage, kw_only=True):
@@ -147,8 +150,23 @@ async def list_tasks(
         before = decode_cursor(cursor, Position)
         found = await read_list(runtime, key, NARROW, list_tasks_before, wanted, before, limit or page_size)
         return cursor_page(TaskList, found, lambda task: task_row(runtime, task))
-    tasks, total = await read_list(runtime, key, NARROW, list_tasks_page, wanted, page, page_size)
-    return TaskPage(data=[task_row(runtime, task) for task in tasks], total=total, page=page, page_size=page_size)
+    if (page - 1) * page_size >= MAX_CANDIDATES:
+        raise _page_too_far()
+    numbered = await read_list(runtime, key, NARROW, list_tasks_page, wanted, page, page_size)
+    if page > 1 and not numbered.tasks and numbered.is_capped:
+        raise _page_too_far()
+    return TaskPage(
+        data=[task_row(runtime, task) for task in numbered.tasks],
+        total=numbered.total,
+        page=page,
+        page_size=page_size,
+        total_capped=numbered.is_capped,
+    )
+
+
+def _page_too_far() -> InvalidRequest:
+    message = f"page is too large: only the first {MAX_CANDIDATES} tasks of a list are numbered, cursor reads on"
+    return InvalidRequest(message, param="page")
 
 
 def task_filter(

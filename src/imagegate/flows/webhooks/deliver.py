@@ -20,7 +20,7 @@ from imagegate.security.signing import sign_webhook
 from imagegate.store import deliveries
 from imagegate.store.deliveries import ClaimedDelivery, DeliveryClosed, RetryScheduled, StaleAttempt
 
-_BATCH_SIZE = 200
+_BATCH_SIZE = 50
 
 
 async def claim_deliveries(runtime: Runtime, host: str, limit: int) -> list[ClaimedDelivery]:

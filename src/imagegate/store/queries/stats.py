@@ -11,6 +11,7 @@ from imagegate.domain.tasks import TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import installation
 from imagegate.store.daily_sums import FOR_EVER, MARGIN_ACCOUNTS, balance_before, sum_days
+from imagegate.store.dialect import indexed_by
 from imagegate.store.ended_tasks import count_all_ended
 from imagegate.store.transaction import Tx
 
@@ -49,15 +50,15 @@ class DayTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 COUNT_UNFINISHED = """SELECT state, COALESCE(waiting_reason, '') AS reason, COUNT(*) AS number, MIN(created) AS oldest
     FROM tasks WHERE state IN ('queued', 'running') GROUP BY state, COALESCE(waiting_reason, '')"""
-COUNT_WEBHOOKS = """SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deliveries
+COUNT_WEBHOOKS = f"""SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deliveries {indexed_by("deliveries_due")}
     WHERE state = 'waiting' AND owner IS NULL"""
 
 
 def load_stats(tx: Tx) -> StoreStats:
     ended = count_all_ended(tx)
     unfinished = tx.fetch_all(COUNT_UNFINISHED)
-    counted = Counter({TaskState.completed: ended.completed, TaskState.failed: ended.failed + ended.cancelled})
-    waiting = Counter[str]()
+    counted, waiting = Counter[str](), Counter[str]()
+    counted.update(completed=ended.completed, failed=ended.failed + ended.cancelled)
     for row in unfinished:
         counted[row["state"]] += row["number"]
         waiting[row["reason"]] += row["number"]

@@ -1,4 +1,4 @@
-"""Which tasks a list is of, as the condition of a SELECT."""
+"""Which tasks a list is of, as conditions of a SELECT."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import msgspec
 from imagegate.domain.metadata import TAGS
 from imagegate.store.dialect import ORDER_PROMPT, ORDER_REFERENCES
 
-_CANCELLED = """(state = 'failed' AND error LIKE '{"code":"request_cancelled"%')"""
-STATUS_SQL = {
-    "pending": "state IN ('queued', 'running') AND first_sent IS NULL",
-    "processing": "(state IN ('queued', 'running'))",
-    "completed": "state = 'completed'",
-    "failed": f"(state = 'failed' AND NOT {_CANCELLED})",
-    "cancelled": _CANCELLED,
+_CANCELLED = """substr(tasks.error, 1, 27) = '{"code":"request_cancelled"'"""
+UNFINISHED = "tasks.state IN ('queued', 'running')"
+# The state as it is stored, word for word as in the indexes of lists, and what tells one status from another of it.
+_STATUS = {
+    "pending": (UNFINISHED, "tasks.first_sent IS NULL"),
+    "processing": (UNFINISHED, ""),
+    "completed": ("tasks.state = 'completed'", ""),
+    "failed": ("tasks.state = 'failed'", _CANCELLED.replace(" = ", " <> ")),
+    "cancelled": ("tasks.state = 'failed'", _CANCELLED),
 }
+STATUS_SQL = {name: " AND ".join(filter(None, parts)) for name, parts in _STATUS.items()}
+# Through the primary key: the rows of a task's metadata are few, those of a name and value may be many.
+_IS_STARRED = "EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = tasks.id)"
+_STARRED = {None: "", True: _IS_STARRED, False: f"NOT {_IS_STARRED}"}
+_REFERENCES = {None: "", True: f"{ORDER_REFERENCES} > 0", False: f"{ORDER_REFERENCES} = 0"}
+HAS_TAG = "(',' || m.value || ',') LIKE :tag ESCAPE '!'"
 
 
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,22 +46,20 @@ class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_before: int | None = None
 
 
-def build_where(filters: TaskFilter) -> tuple[str, dict[str, Any]]:
-    """The condition, and the values of its parameters."""
-    is_noted = filters.starred is True or bool(filters.tag) or filters.metadata is not None
-    parts = {
-        # What is noted is found by its own index, which SQLite prefers only where there is none to go by the account.
-        ("account_id || '' = :account_id" if is_noted else "account_id = :account_id"): bool(filters.account_id),
-        STATUS_SQL.get(filters.status, ""): bool(filters.status),
-        "model = :model": bool(filters.model),
-        f"{ORDER_REFERENCES} > 0": filters.references is True,
-        f"{ORDER_REFERENCES} = 0": filters.references is False,
-        f"id IN ({_starred(filters)})": filters.starred is True,
-        f"id NOT IN ({_starred(filters)})": filters.starred is False,
-        f"id IN ({_noted(filters, 'tags', _HAS_TAG)})": bool(filters.tag),
-        f"id IN ({_noted(filters, 'name', 'm.value = :value')})": filters.metadata is not None,
-        "created >= :after": filters.created_after is not None,
-        "created < :before": filters.created_before is not None,
+def build_conditions(filters: TaskFilter) -> tuple[dict[str, str], dict[str, Any]]:
+    """Everything that is asked for but times, each condition by its name, and the values of the parameters."""
+    state, status = _STATUS.get(filters.status, ("", ""))
+    words, values = _all_words(filters.q)
+    conditions = {
+        "account": "tasks.account_id = :account_id" if filters.account_id else "",
+        "state": state,
+        "status": status,
+        "model": "tasks.model = :model" if filters.model else "",
+        "starred": _STARRED[filters.starred],
+        "metadata": _has_note("name", "m.value = :value") if filters.metadata else "",
+        "tag": _has_note("tags", HAS_TAG) if filters.tag else "",
+        "references": _REFERENCES[filters.references],
+        "words": " AND ".join(words),
     }
     name, value = filters.metadata or ("", "")
     named: dict[str, Any] = {
@@ -63,28 +69,12 @@ def build_where(filters: TaskFilter) -> tuple[str, dict[str, Any]]:
         "tag": substring_pattern(f",{filters.tag},"),
         "name": name,
         "value": value,
-        "after": filters.created_after,
-        "before": filters.created_before,
     }
-    words, values = _all_words(filters.q)
-    where = [part for part, is_wanted in parts.items() if is_wanted]
-    return " AND ".join(["deleted IS NULL", *where, *words]), named | values
+    return {name: sql for name, sql in conditions.items() if sql}, named | values
 
 
-_HAS_TAG = "(',' || m.value || ',') LIKE :tag ESCAPE '!'"
-
-
-def _starred(filters: TaskFilter) -> str:
-    return f"SELECT s.task_id FROM starred_tasks s WHERE 1 = 1{_of_account(filters, 's')}"
-
-
-def _noted(filters: TaskFilter, name: str, test: str) -> str:
-    """The tasks whose metadata has the key `name` and passes the test."""
-    return f"SELECT m.task_id FROM task_metadata m WHERE m.name = :{name} AND {test}{_of_account(filters, 'm')}"
-
-
-def _of_account(filters: TaskFilter, table: str) -> str:
-    return f" AND {table}.account_id = :account_id" if filters.account_id else ""
+def _has_note(name: str, test: str) -> str:
+    return f"EXISTS (SELECT 1 FROM task_metadata m WHERE m.task_id = tasks.id AND m.name = :{name} AND {test})"
 
 
 def _all_words(text: str) -> tuple[list[str], dict[str, Any]]:

@@ -7,34 +7,46 @@ from typing import NamedTuple
 
 import msgspec
 
-from imagegate.domain.pages import NEWEST, Page, Position, paged
+from imagegate.domain.pages import Page, Position, paged
 from imagegate.domain.tasks import TERMINAL_STATES, Task, TaskState, public_status
 from imagegate.domain.time import US_PER_SECOND
-from imagegate.store.queries.task_filter import TaskFilter, build_where
+from imagegate.store.queries.task_candidates import find_candidates, number_candidates
+from imagegate.store.queries.task_filter import TaskFilter
 from imagegate.store.tasks import SELECT_TASK, find_task, task_from_row
 from imagegate.store.transaction import Tx, name_values
 
 
-def list_tasks_page(tx: Tx, filters: TaskFilter, page: int, page_size: int) -> tuple[list[Task], int]:
+class NumberedTasks(NamedTuple):
+    """A numbered page, and of how many tasks: `is_capped` where there are more, or may be."""
+
+    tasks: list[Task]
+    total: int
+    is_capped: bool
+
+
+def list_tasks_page(tx: Tx, filters: TaskFilter, page: int, page_size: int) -> NumberedTasks:
     """Return the tasks of page `page`, which counts from 1, newest first, and the number of all of them."""
-    where, named = build_where(filters)
-    total = tx.fetch_int(f"SELECT COUNT(*) FROM tasks WHERE {where}", named)
-    rows = tx.fetch_all(
-        f"{SELECT_TASK} WHERE {where} ORDER BY created DESC, id DESC LIMIT :limit OFFSET :skip",
-        {**named, "limit": page_size, "skip": (page - 1) * page_size},
-    )
-    return [task_from_row(row) for row in rows], total
+    found = number_candidates(tx, filters, page, page_size)
+    return NumberedTasks(_load_tasks(tx, found.positions), found.total, found.is_capped)
 
 
 def list_tasks_before(tx: Tx, filters: TaskFilter, before: Position | None, limit: int) -> Page[Task, Position]:
-    """Newest first, from the one after `before`. Counts nothing, and new tasks do not shift its pages."""
-    where, named = build_where(filters)
-    rows = tx.fetch_all(
-        f"""{SELECT_TASK} WHERE {where} AND (created, id) < (:created, :id)
-        ORDER BY created DESC, id DESC LIMIT :limit""",
-        named | msgspec.structs.asdict(before or NEWEST) | {"limit": limit + 1},
-    )
-    return paged([task_from_row(row) for row in rows], limit, lambda task: Position(task.created, task.id))
+    """Newest first, from the one after `before`. Counts nothing, and new tasks do not shift its pages.
+
+    A page may have fewer tasks than `limit`, or none, and still a next one: as many as can be looked at in one go.
+    """
+    found = find_candidates(tx, filters, before, limit + 1)
+    page = paged(found.positions, limit, lambda position: position)
+    return Page(_load_tasks(tx, page.rows), page.next_position or found.looked_to)
+
+
+def _load_tasks(tx: Tx, positions: list[Position]) -> list[Task]:
+    """Their rows once it is known which: what a list shows of a task costs more than looking for it."""
+    if not positions:
+        return []
+    listed, values = name_values("id", [position.id for position in positions])
+    tasks = {row["id"]: task_from_row(row) for row in tx.fetch_all(f"{SELECT_TASK} WHERE id IN ({listed})", values)}
+    return [tasks[position.id] for position in positions]
 
 
 class AccountTask(NamedTuple):

@@ -1,0 +1,185 @@
+"""What each operation takes on a database that was built, asked by one client over one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from bench.growth.operations import Operation, create_request, operations
+from bench.growth.place import OPERATOR, Place
+from bench.growth.served import Gateway, Owner, find_owners
+from bench.http_load import Connection, drive
+from bench.processes import OTHER_CORE, Upstream, pin, pss_bytes, unpin
+
+MIN_SAMPLES, MAX_SAMPLES = 20, 100
+ENOUGH_S = 1.0  # for one operation, once it has `MIN_SAMPLES`
+SLOW_S = 0.1  # then fewer samples do
+MIN_SLOW_SAMPLES, MAX_SLOW_S = 3, 6.0
+GIVE_UP_S = 10.0  # after a call as long, what there is is taken
+CREATES, CLIENTS, CREATED_S = 300, 16, 2.0
+WARM_UP_S, WORKED_S = 1.0, 8.0
+
+Figures = dict[str, Any]
+
+
+def measure(place: Place, tell: Callable[[str], None]) -> Figures:
+    """All figures of the database; its rows are changed by it."""
+    pin(OTHER_CORE)
+    figures: Figures = {"sizes": table_sizes(place)}
+    tell("sizes")
+    with Gateway(place, "--no-workers") as gateway:
+        figures["start after an upgrade or build s"] = gateway.start_s
+        figures["caught up s"] = wait_until_caught_up(place)
+    tell(f"first start {gateway.start_s:.1f} s, caught up in {figures['caught up s']:.1f} s")
+    with Gateway(place, "--no-workers") as gateway:
+        figures["start s"] = gateway.start_s
+        time.sleep(2)
+        figures["memory after start MB"] = pss_bytes(gateway.pid) / 1e6
+        owners = find_owners(place)
+        figures["operations"] = uvloop.run(_ask_all(gateway.origin, owners, place.keys[OPERATOR], tell))
+        figures["memory after reads MB"] = pss_bytes(gateway.pid) / 1e6
+        figures["operations"] |= uvloop.run(_creates(gateway.origin, owners))
+        gateway.kill()
+    tell("creates")
+    with Gateway(place, "--no-workers") as gateway:
+        figures["start after a kill s"] = gateway.start_s
+    tell(f"start after a kill {gateway.start_s:.1f} s")
+    figures["claim and settle per s"] = _work(place)
+    tell(f"claim and settle {figures['claim and settle per s']:.1f}/s")
+    unpin()
+    seconds, done = place.run("check")
+    figures["check s"] = seconds
+    figures["check"] = done.returncode, (done.stdout + done.stderr).strip()[-500:]
+    tell(f"check {seconds:.1f} s: {figures['check']}")
+    return figures
+
+
+def migrate(place: Place, tell: Callable[[str], None]) -> float:
+    """The seconds of `imagegate migrate` on a database of an earlier program."""
+    seconds, done = place.run("migrate")
+    tell(f"{seconds:.1f} s: {(done.stdout + done.stderr).strip()[-300:]}")
+    done.check_returncode()
+    return seconds
+
+
+async def _ask_all(origin: str, owners: list[Owner], operator: str, tell: Callable[[str], None]) -> Figures:
+    found: Figures = {}
+    for operation in operations(origin, owners, operator):
+        found[operation.name] = figure = await _ask(origin, operation)
+        tell(f"{operation.name}: {figure}")
+    return found
+
+
+async def _ask(origin: str, operation: Operation) -> Figures:
+    connection = await Connection.open(origin)
+    times: list[float] = []
+    statuses: Counter[int] = Counter()
+    pages = 0
+    started = time.perf_counter()
+    while len(times) < MAX_SAMPLES:
+        sent = time.perf_counter()
+        await connection.send(operation.request())
+        statuses[connection.status] += 1
+        pages += 1
+        if operation.walks:
+            pages += await _walk(connection, operation.request(), started + MAX_SLOW_S)
+        times.append(time.perf_counter() - sent)
+        if _is_enough(times, time.perf_counter() - started, operation):
+            break
+        if operation.pause_s:
+            connection.close()  # the gateway would, while nobody asks
+            await asyncio.sleep(operation.pause_s)
+            connection = await Connection.open(origin)
+    connection.close()
+    pages_each = {"pages": pages / len(times)} if operation.walks else {}
+    return {**percentiles(times), **pages_each, "statuses": {str(code): count for code, count in statuses.items()}}
+
+
+async def _walk(connection: Connection, first: bytes, until: float) -> int:
+    """Follow the cursors to the end; how many more pages there were."""
+    pages = 0
+    while connection.status == 200 and (cursor := connection.json().get("next_cursor")):
+        await connection.send(first.replace(b"cursor=&", f"cursor={cursor}&".encode()))
+        pages += 1
+        if time.perf_counter() > until:
+            break
+    return pages
+
+
+def _is_enough(times: list[float], seconds: float, operation: Operation) -> bool:
+    if times[-1] > GIVE_UP_S or seconds > MAX_SLOW_S + 3 * operation.pause_s:
+        return True
+    if operation.walks:
+        return len(times) >= MIN_SLOW_SAMPLES
+    slow = sorted(times)[len(times) // 2] > SLOW_S
+    return len(times) >= (MIN_SLOW_SAMPLES if slow else MIN_SAMPLES) and seconds > ENOUGH_S
+
+
+def percentiles(times: list[float]) -> Figures:
+    ordered = sorted(times)
+    last = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    return {
+        "n": len(ordered),
+        "p50": round(1000 * ordered[len(ordered) // 2], 3),
+        "p99": round(1000 * last, 3),
+        "max": round(1000 * ordered[-1], 3),
+    }
+
+
+async def _creates(origin: str, owners: list[Owner]) -> Figures:
+    """Their tasks stay queued: nobody works on them."""
+    found: Figures = {}
+    for owner in owners:
+        connection, times = await Connection.open(origin), []
+        request = create_request(origin, owner.key)
+        for _ in range(CREATES):
+            sent = time.perf_counter()
+            await connection.send(request)
+            times.append(time.perf_counter() - sent)
+        found[f"create {owner.name}"] = {**percentiles(times), "statuses": {str(connection.status): 1}}
+        connection.close()
+    request = create_request(origin, owners[0].key)
+    load = await drive(origin, lambda: request, clients=CLIENTS, seconds=CREATED_S)
+    many = {**percentiles(load.latencies), "per s": round(load.rate, 1), "statuses": {"200": load.count}}
+    found[f"create {CLIENTS} clients"] = many
+    return found
+
+
+def _work(place: Place) -> float:
+    """Tasks per second from the claim to the settlement: of those that wait, with an upstream that answers at once."""
+
+    def waiting() -> int:
+        [(count,)] = place.query("SELECT SUM(unfinished) FROM accounts")
+        return int(count)
+
+    with Upstream() as upstream, Gateway(place, base_url=upstream.base_url("tiny")):
+        time.sleep(WARM_UP_S)
+        before, started = waiting(), time.perf_counter()
+        time.sleep(WORKED_S)
+        left, seconds = waiting(), time.perf_counter() - started
+    if not left:
+        raise RuntimeError("all tasks were done before the end")
+    return (before - left) / seconds
+
+
+def table_sizes(place: Place) -> Figures:
+    """Bytes of each table with its indexes, and of the whole."""
+    if place.engine == "sqlite":
+        tables = dict(place.query("SELECT name, tbl_name FROM sqlite_schema WHERE type IN ('table', 'index')"))
+        found: Counter[str] = Counter()
+        for name, size in place.query("SELECT name, SUM(pgsize) FROM dbstat GROUP BY name"):
+            found[tables.get(name, name)] += size
+        return {**found, "whole": sum(found.values())}
+    rows = place.query("SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables")
+    [(whole,)] = place.query("SELECT pg_database_size(current_database())")
+    return {**dict(rows), "whole": whole}
+
+
+def wait_until_caught_up(place: Place) -> float:
+    """Until what is made in the background of the rows that are there is made; the seconds of it."""
+    return 0.0
