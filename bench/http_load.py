@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._expected = b""
         self._arrived: asyncio.Future[None] | None = None
+        self.is_lost = False
 
     @classmethod
     async def open(cls, url: str) -> Connection:
@@ -82,6 +83,7 @@ class Connection(asyncio.Protocol):
             self._done.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
         if self._done is not None and not self._done.done():
             self._done.set_exception(LoadError(f"the connection ended: {bytes(self.response[:500])!r}"))
 

@@ -133,6 +133,8 @@ async def _probe(origin: str, request: Callable[[], bytes], per_s: int, until: f
 
     async def send() -> None:
         sent = time.perf_counter()
+        while idle and idle[-1].is_lost:
+            idle.pop()
         connection = idle.pop() if idle else await Connection.open(origin)
         await connection.send(request())
         times.append(time.perf_counter() - sent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.growth.rows import COLUMNS, DAY, NEVER
 
-STAGE = f"CREATE TEMPORARY TABLE made ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})"
+STAGE = f"made ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})"
 
 _ORDER = """'{"model":"' || model || '","row":"' || model || '","prompt":"' || prompt
     || '","size":{"requested":"1:1","width":' || edge || ',"height":' || edge
@@ -127,7 +127,8 @@ STATEMENTS = (
     """INSERT INTO refunds (task_id, id, account_id, amount, reason, actor, idempotency_key, commit_id, created)
     SELECT id, 'rfd_' || done || 'r', account_id, charge, 'not what was asked for', 'operator', 'refund-' || n,
         'cmt_' || done || 'r', refunded FROM made WHERE refunded IS NOT NULL ORDER BY n""",
-    "INSERT INTO webhook_hosts (host) SELECT DISTINCT host FROM made WHERE host IS NOT NULL ON CONFLICT DO NOTHING",
+    """INSERT INTO webhook_hosts (host) SELECT DISTINCT m.host FROM made m WHERE m.host IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM webhook_hosts h WHERE h.host = m.host)""",
     f"""INSERT INTO deliveries (id, account_id, task_id, url, host, body, state, reason, round_attempts, number, due,
         created, closed, commit_id)
     SELECT 'evt_' || id, account_id, id, 'https://' || host || '/hook', host, {_BODY},

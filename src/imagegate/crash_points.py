@@ -40,6 +40,9 @@ POINTS = frozenset(
         "sweep.mid",
         "gc.row_deleted",
         "gc.blob_deleted",
+        "archive.file_written",
+        "archive.mid",
+        "archive.post_commit",
     }
 )
 _hit_counts: dict[str, int] = {}

@@ -282,6 +282,15 @@ def test_s5_3_pages_newest_first(gateway: Gateway) -> None:
         assert batch == {"code": 200, "data": [*made, other]}
 
 
+def test_s5_3_bound_pages_are_numbered_within_the_first_ten_thousand_tasks(client: httpx.Client) -> None:
+    for query in ("page=501", "page=101&page_size=100", "page=1000000&page_size=1&status=failed"):
+        error = parse_error(client.get(f"/v1/tasks?{query}"), 400, "invalid_request", param="page")
+        assert "cursor" in error["message"]
+    for query in ("page=500", "page=100&page_size=100"):
+        answer = parse_response(client.get(f"/v1/tasks?{query}"))
+        assert (answer["data"], answer["total_capped"]) == ([], False)
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [

@@ -53,6 +53,9 @@ def test_generate_json_is_the_task_and_its_files(gateway: Gateway, tmp_path: Pat
     listed = gateway.run("tasks").stdout
     assert task["id"] in listed
     assert "in all, page 1" in listed
+    newest = run_json(gateway, "tasks", "--cursor", "")
+    assert [row["id"] for row in newest["data"]] == [row["id"] for row in run_json(gateway, "tasks")["data"]]
+    assert gateway.run("tasks", "--cursor", "", "--search", "LOGOS pair").stdout.endswith("no older ones\n")
 
 
 def test_quote_json_is_the_quote_of_the_api(gateway: Gateway) -> None:

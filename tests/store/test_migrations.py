@@ -175,7 +175,7 @@ def test_rows_of_an_earlier_version_are_read_by_this_one(empty_database_url: str
 
 @pytest.mark.parametrize("version", sorted(path.stem for path in VERSIONS.glob("*.sql")))
 def test_the_small_database_of_each_version_goes_on(version: str, tmp_path: Path) -> None:
-    """Each was made by the program of its version: completed, cancelled, deleted and queued tasks, a file, a webhook."""
+    """Each was made by the program of its version: completed, cancelled and queued tasks, a file, a webhook."""
     file = tmp_path / "imagegate.db"
     with contextlib.closing(sqlite3.connect(file)) as old:
         old.executescript((VERSIONS / f"{version}.sql").read_text())

@@ -189,7 +189,10 @@ class AsyncTasks:
         limit: int = 20,
         **filters: Unpack[TaskFilters],
     ) -> TaskList:
-        """A page of tasks, newest first. `cursor` is the previous page's `next_cursor`."""
+        """A page of tasks, newest first. `cursor` is the previous page's `next_cursor`.
+
+        The gateway looks through so many tasks for one page: it may have few, or none, and still be followed by others.
+        """
         params = shared.query(**shared.filter_texts(filters), cursor=cursor, limit=limit)
         return await self._requests.get(TaskList, "/v1/tasks", params=params)
 

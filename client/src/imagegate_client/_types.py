@@ -312,7 +312,7 @@ class TaskList(_Model, frozen=True, kw_only=True):
     """A page of tasks, newest first."""
 
     data: tuple[TaskSummary, ...]
-    """The tasks of this page."""
+    """The tasks of this page; there may be none though there is another page."""
     has_more: bool = False
     """Whether there is another page."""
     next_cursor: str | None = None

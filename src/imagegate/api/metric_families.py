@@ -25,8 +25,8 @@ from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
 from imagegate.security.failed_logins import Kind
 from imagegate.spool import SpoolSize
-from imagegate.store.invariants import CHEAP_INVARIANTS
 from imagegate.store.queries.stats import StoreStats
+from imagegate.store.rules import CHEAP_INVARIANTS
 
 HERE, EVERYWHERE = " (this process)", " (whole installation: aggregate with max)"
 READINESS_CHECKS = ("database", "storage", "workers", "secret")
@@ -141,8 +141,8 @@ def installation_families(
     yield gauge("imagegate_oldest_hold_seconds", "Age of the oldest open hold", stats.oldest_hold / US_PER_SECOND)
     yield gauge("imagegate_overruns", "Charges capped at their hold", stats.overruns)
     yield gauge("imagegate_overrun_usd", "What the caps cost the operator, in USD", stats.overrun / _NANOS_PER_USD)
-    violated = {(rule.id,): float(rule.id in broken) for rule in CHEAP_INVARIANTS}
-    text = "1 where the last sweep found a violation"
+    violated = {(name,): float(name in broken) for name in sorted({*(rule.id for rule in CHEAP_INVARIANTS), *broken})}
+    text = "1 where the last sweep, or the check after an unclean stop, found a violation"
     yield _gauge("imagegate_invariant_broken", text, EVERYWHERE, violated, "invariant")
     yield gauge(
         "imagegate_possible_duplicates",

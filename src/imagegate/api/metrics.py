@@ -74,7 +74,8 @@ async def _read_installation(runtime: Runtime) -> bytes:
 
     stats = await runtime.db.read_report(load_stats)
     routes = await route_states(runtime)
-    return Families(installation_families(runtime, stats, runtime.wake_ups.broken_invariants, routes)).render()
+    broken = runtime.wake_ups.broken_invariants | runtime.wake_ups.broken_books
+    return Families(installation_families(runtime, stats, broken, routes)).render()
 
 
 @get(

@@ -21,15 +21,18 @@ from imagegate.cli.exit_codes import FAILED, USAGE, Exit, failures_exit_with
 from imagegate.cli.options import json_of, with_settings
 from imagegate.domain.time import US_PER_HOUR, US_PER_SECOND
 from imagegate.flows.blob_audit import audit_blobs
+from imagegate.flows.book_check import check_everything
 from imagegate.flows.disk_space import measure_free_space
 from imagegate.flows.folder_check import verify_folders, verify_storage
 from imagegate.flows.prices import verify_price_blocks
 from imagegate.flows.secret_check import describe_secret
+from imagegate.progress import Progress
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import installation
 from imagegate.store.database import Database
 from imagegate.store.dialect import Clock, wall_clock
-from imagegate.store.invariants import INVARIANTS, Violation, find_violations
+from imagegate.store.invariants import Check, Violation
+from imagegate.store.rules import INVARIANTS
 from imagegate.store.sqlite import sqlite_version
 
 COULD_NOT_RUN = USAGE
@@ -63,8 +66,10 @@ async def find_all_violations(settings: Settings, deep: bool, clock: Clock | Non
         blobs = open_blobs(settings)
         if deep:
             await verify_storage(db, blobs, adopt=False)
-        broken = await db.snapshot(find_violations, int(2 * settings.work.lease_s * US_PER_SECOND))
-        return broken + (await audit_blobs(db, blobs) if deep else [])
+        books = Check(grace_us=int(2 * settings.work.lease_s * US_PER_SECOND))
+        with Progress("checking") as progress:
+            await check_everything(db, books, progress)
+        return books.violations + (await audit_blobs(db, blobs) if deep else [])
     finally:
         db.close()
 

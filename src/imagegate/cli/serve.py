@@ -37,6 +37,7 @@ from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
 from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
 from imagegate.flows.audit import program_actor, write_act
+from imagegate.flows.book_check import check_books
 from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
 from imagegate.flows.maintenance import check_integrity
 from imagegate.flows.places import check_places
@@ -48,7 +49,7 @@ from imagegate.security.variables import read_variable
 from imagegate.settings import RENAMED, Settings, SettingsError
 from imagegate.store import acts, integrity
 from imagegate.store.dialect import DatabaseUnusable
-from imagegate.store.invariants import find_money_violations
+from imagegate.store.invariants import find_newest_violations
 
 _reload_records: set[asyncio.Future[None]] = set()
 _EXAMPLE_BODY = '{"prompt":"A red fox in a snowy forest at sunset","size":"16:9","quality":"medium"}'
@@ -132,8 +133,12 @@ async def open_process(
     runtime = await open_runtime(settings, configuration=configuration)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, runtime, reload_settings)
     try:
-        integrity_check = await _check_after_unclean_stop(runtime)
+        was_unclean = marker.exists()
+        integrity_check = await _check_after_unclean_stop(runtime) if was_unclean else None
+        marker.touch()
+        book_check = asyncio.create_task(check_books(runtime, is_due=was_unclean))
         yield runtime
+        book_check.cancel()  # the next start goes on with it
         if integrity_check is not None and not integrity_check.done():
             integrity_check.cancel()  # the marker stays: the next start checks again
         elif not runtime.wake_ups.database_damage:
@@ -185,21 +190,17 @@ class _UvicornLog(logging.Handler):
 
 
 async def _check_after_unclean_stop(runtime: Runtime) -> asyncio.Task[None] | None:
-    """After a crash what was written last is read and the ledger verified, before the first claim.
+    """After a crash what was written last is read and verified, and all balances are, before the first claim.
 
     The whole file is checked while the gateway serves, by the task that is returned. A clean stop removes the marker.
     """
-    marker, integrity_check = runtime.settings.data_dir / "serving", None
-    if marker.exists():
-        if not runtime.db.engine.shared:
-            await runtime.db.read(integrity.read_newest_rows)
-            integrity_check = asyncio.create_task(check_integrity(runtime))
-        broken = await runtime.db.snapshot(find_money_violations)
-        if broken:
-            violations = "; ".join(f"{one.id} {one.description}" for one in broken)
-            raise DatabaseUnusable(f"the books do not balance ({violations}); run: imagegate check")
-    marker.touch()
-    return integrity_check
+    if not runtime.db.engine.shared:
+        await runtime.db.read(integrity.read_newest_rows)
+    broken = await runtime.db.read_report(find_newest_violations)
+    if broken:
+        violations = "; ".join(f"{one.id} {one.description}" for one in broken)
+        raise DatabaseUnusable(f"the books do not balance ({violations}); run: imagegate check")
+    return None if runtime.db.engine.shared else asyncio.create_task(check_integrity(runtime))
 
 
 def _print_greeting(runtime: Runtime, key: str | None, options: str) -> None:

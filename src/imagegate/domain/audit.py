@@ -27,6 +27,7 @@ class Action(enum.StrEnum):
     routes_reload = "routes.reload"
     secret_accept = "secret.accept"  # noqa: S105  the name of an act
     installation_secret_rotate = "secret.rotate"  # noqa: S105  the name of an act
+    ledger_archive = "ledger.archive"
     sign_in_failed = "sign_in.failed"
 
 

@@ -44,6 +44,7 @@ _DELETE_ROWS = (
     "DELETE FROM answers WHERE task_id = :id",
     "DELETE FROM task_metadata WHERE task_id = :id",
     "DELETE FROM starred_tasks WHERE task_id = :id",
+    "DELETE FROM task_search WHERE task_id = :id",
 )
 
 

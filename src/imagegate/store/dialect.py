@@ -23,24 +23,40 @@ Clock = Callable[[], int]
 SKIP_LOCKED = "/* skip locked */"
 LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
-ORDER_REFERENCES = "/* number of references of the order */"
+HAS_NO_REFERENCES = "/* the order has no references */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
+# Rows of others that stay until the commit; those that somebody deletes at this moment are left out.
+KEEP_ROWS = "/* keep rows */"
+# The index of words (search_index.py): what SQLite calls a text of words is an array in PostgreSQL.
+ADD_GRAMS = "/* add grams of a task */"
+FIND_BY_GRAMS = "/* numbers of tasks by their grams */"
 _INDEXED_BY = re.compile(r"/\* indexed by (\w+) \*/")
 
+# As we write it, and nowhere within a text, whose quotes are escaped: reading the JSON takes three times as long.
+_NO_REFERENCES = '"image_urls":[]'
 _SQLITE_MARKERS = {
     SKIP_LOCKED: "",
     LOCK_ROWS: "",
     ORDER_PROMPT: "order_body ->> '$.prompt'",
-    ORDER_REFERENCES: "json_array_length(order_body, '$.image_urls')",
+    HAS_NO_REFERENCES: f"instr(order_body, '{_NO_REFERENCES}') > 0",
     METADATA_OBJECT: "json_group_object(name, value)",
+    KEEP_ROWS: "",
+    ADD_GRAMS: "INSERT INTO TaskGrams (rowid, grams) VALUES (:number, :words)",
+    FIND_BY_GRAMS: """SELECT rowid AS number FROM TaskGrams WHERE TaskGrams MATCH :words
+        AND rowid >= :low AND rowid < :high ORDER BY rowid DESC LIMIT :limit""",
 }
 _POSTGRES_MARKERS = {
     SKIP_LOCKED: "FOR UPDATE SKIP LOCKED",
     # NO KEY: rows that refer to a locked one can still be inserted, which a plain FOR UPDATE would block.
     LOCK_ROWS: "FOR NO KEY UPDATE",
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
-    ORDER_REFERENCES: "json_array_length(CAST(order_body AS JSON) -> 'image_urls')",
+    HAS_NO_REFERENCES: f"position('{_NO_REFERENCES}' IN order_body) > 0",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
+    KEEP_ROWS: "FOR KEY SHARE SKIP LOCKED",
+    ADD_GRAMS: "INSERT INTO TaskGrams (number, grams) VALUES (:number, CAST(:grams AS INTEGER[]))",
+    # The sum keeps it from walking along the numbers instead of asking the index of grams.
+    FIND_BY_GRAMS: """SELECT number FROM TaskGrams WHERE grams @> CAST(:grams AS INTEGER[])
+        AND number + 0 >= :low AND number + 0 < :high ORDER BY number + 0 DESC LIMIT :limit""",
 }
 
 
@@ -157,11 +173,16 @@ def split_statements(script: str) -> list[str]:
 
 
 def sqlite_script(sql: str) -> str:
-    return _replace_type_words(sql, "INTEGER")
+    return _replace_type_words(_leave_out("postgres", sql), "INTEGER")
 
 
 def postgres_script(sql: str) -> str:
-    return _replace_type_words(sql, "BIGINT").replace(") STRICT;", ");")
+    return _replace_type_words(_leave_out("sqlite", sql), "BIGINT").replace(") STRICT;", ");")
+
+
+def _leave_out(engine: str, sql: str) -> str:
+    """Without what is behind a line `-- only` with this engine, up to the next such line or to `-- both`."""
+    return re.sub(rf"^-- only {engine}$.*?(?=^-- (?:only|both)\b|\Z)", "", sql, flags=re.DOTALL | re.MULTILINE)
 
 
 def _replace_type_words(sql: str, integer: str) -> str:
@@ -182,8 +203,8 @@ def sqlite_sql(sql: str) -> str:
 @functools.cache
 def postgres_sql(sql: str) -> str:
     """Write parameters as psycopg wants them: `%(name)s` instead of `:name`."""
-    named = re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", sql.replace("%", "%%"))
-    return _replace_markers(_INDEXED_BY.sub("", named), _POSTGRES_MARKERS)
+    text = _replace_markers(_INDEXED_BY.sub("", sql), _POSTGRES_MARKERS).replace("%", "%%")
+    return re.sub(r"(?<![:\w]):([a-z_][a-z_0-9]*)", r"%(\1)s", text)
 
 
 def _replace_markers(sql: str, markers: dict[str, str]) -> str:

@@ -18,6 +18,9 @@ _FILE = """SELECT f.id, f.account_id, f.asset_id, f.secret, f.file_name, f.origi
     f.expires, f.removed, a.key, a.media_type, a.bytes FROM files f
     JOIN assets a ON a.id = f.asset_id AND a.account_id = f.account_id"""
 
+# Those that are counted are in an index of their own: however many were removed or have expired, few are read.
+_LIVE = "f.counted = 1 AND f.removed IS NULL AND f.expires > :now"
+
 
 class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file whose bytes are stored. `given_name` is None where the sender gave no name."""
@@ -195,7 +198,7 @@ def list_files_page(tx: Tx, account_id: str, page: int, page_size: int) -> tuple
     """Return a page of live files, newest first, and the number of all of them."""
     rows = tx.fetch_structs(
         StoredFile,
-        f"""{_FILE} WHERE f.account_id = :account_id AND f.removed IS NULL AND f.expires > :now
+        f"""{_FILE} WHERE f.account_id = :account_id AND {_LIVE}
             ORDER BY f.created DESC, f.id DESC LIMIT :size OFFSET :skip""",
         {"account_id": account_id, "size": page_size, "skip": (page - 1) * page_size},
     )
@@ -204,8 +207,7 @@ def list_files_page(tx: Tx, account_id: str, page: int, page_size: int) -> tuple
 
 def count_files(tx: Tx, account_id: str) -> int:
     return tx.fetch_int(
-        """SELECT COUNT(*) AS number FROM files
-        WHERE account_id = :account_id AND removed IS NULL AND expires > :now""",
+        f"SELECT COUNT(*) AS number FROM files f WHERE f.account_id = :account_id AND {_LIVE}",
         {"account_id": account_id},
     )
 

@@ -8,6 +8,7 @@ SECRET_CHECK = "secret_check"  # noqa: S105  a name; the value tells secrets apa
 LAST_BACKUP = "last_backup"  # when its snapshot was taken, UTC microseconds
 # Until when a backup under way needs the inputs of unfinished tasks; it is put off while the backup goes on.
 BACKUP_UNTIL = "backup_until"
+BOOK_CHECK = "book_check"  # where the check of the books beside serving has come to
 FORMER_CHECK = "former_secret_check"  # of the secret before; the row is as old as the rotation
 
 
@@ -39,8 +40,8 @@ def forget_places(tx: Tx) -> None:
     tx.execute("DELETE FROM installation WHERE name LIKE '%_folder' OR name LIKE 'spool:%'")
     tx.execute("UPDATE attempts SET spool = NULL, spooled = 0 WHERE spool IS NOT NULL")
     tx.execute("UPDATE tasks SET spool_wait = NULL WHERE spool_wait IS NOT NULL")
-    delete_value(tx, BACKUP_UNTIL)
-    delete_value(tx, LAST_BACKUP)
+    for name in (BACKUP_UNTIL, LAST_BACKUP, BOOK_CHECK):
+        delete_value(tx, name)
 
 
 def formers_of(check_value: str) -> str:

@@ -10,13 +10,19 @@ _NEWEST_ROWS = 200
 
 
 def list_tables(tx: Tx) -> list[str]:
-    rows = tx.fetch_all("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    return [row["name"] for row in rows if re.fullmatch(r"[a-z_0-9]+", row["name"])]
+    """Also those of an index of words."""
+    rows = tx.fetch_all("SELECT name FROM pragma_table_list WHERE schema = 'main' ORDER BY name")
+    return [row["name"] for row in rows if _is_ours(row["name"])]
+
+
+def _is_ours(name: str) -> bool:
+    return not name.startswith("sqlite_") and re.fullmatch(r"[A-Za-z_0-9]+", name) is not None
 
 
 def read_newest_rows(tx: Tx) -> None:
     """Read the header, the schema and the pages that were written last; DatabaseError where one is damaged."""
-    for table in list_tables(tx):
+    rows = tx.fetch_all("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr = 0")
+    for table in sorted(row["name"] for row in rows if _is_ours(row["name"])):
         tx.fetch_all(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT {_NEWEST_ROWS}")
 
 

@@ -57,10 +57,15 @@ def list_old_tasks(tx: Tx, retention_us: int, after: Ended, limit: int) -> OldTa
         WHERE t.state IN ('completed', 'failed') AND t.ended >= :ended AND (t.ended, t.id) > (:ended, :id)
             AND t.ended <= :before
         ORDER BY t.ended, t.id LIMIT :limit""",
-        {"ended": after.ended, "id": after.id, "before": _newest_end(tx, retention_us), "limit": limit},
+        {"ended": after.ended, "id": after.id, "before": _ended_before(tx, retention_us), "limit": limit},
     )
     free = [row["id"] for row in rows if row["kept"] is None]
     return OldTasks(free, Ended(rows[-1]["ended"], rows[-1]["id"]) if len(rows) == limit else None)
+
+
+def _ended_before(tx: Tx, retention_us: int) -> int:
+    """Never within a day that is not closed: its tasks are not counted yet."""
+    return min(tx.now - retention_us, open_since(tx) - 1)
 
 
 def find_freed_tasks(tx: Tx, retention_us: int, task_ids: Sequence[str]) -> list[str]:
@@ -71,7 +76,7 @@ def find_freed_tasks(tx: Tx, retention_us: int, task_ids: Sequence[str]) -> list
     rows = tx.fetch_all(
         f"""SELECT t.id FROM tasks t WHERE t.id IN ({ids}) AND t.state IN ('completed', 'failed')
             AND t.ended <= :before AND {_KEPT_BY} IS NULL ORDER BY t.id""",
-        {**params, "before": _newest_end(tx, retention_us)},
+        {**params, "before": _ended_before(tx, retention_us)},
     )
     return [row["id"] for row in rows]
 
@@ -85,7 +90,7 @@ def purge_tasks(tx: Tx, retention_us: int, task_ids: Sequence[str]) -> int:
     rows = tx.fetch_all(
         f"""SELECT t.id FROM tasks t WHERE t.id IN ({given}) AND t.state IN ('completed', 'failed')
             AND t.ended <= :before AND {_KEPT_BY} IS NULL ORDER BY t.id {SKIP_LOCKED}""",
-        {**params, "before": _newest_end(tx, retention_us)},
+        {**params, "before": _ended_before(tx, retention_us)},
     )
     if rows:
         ids, params = name_values("id", [row["id"] for row in rows])
@@ -93,11 +98,6 @@ def purge_tasks(tx: Tx, retention_us: int, task_ids: Sequence[str]) -> int:
         for statement in _DELETE_TASK_ROWS:
             tx.execute_nowait(statement.format(ids=ids), params)
     return len(rows)
-
-
-def _newest_end(tx: Tx, retention_us: int) -> int:
-    """When a task ended at the latest that may go: `retention_us` ago, and on a day whose tasks have been counted."""
-    return min(tx.now - retention_us, open_since(tx) - 1)
 
 
 def purge_test_webhooks(tx: Tx, retention_us: int, limit: int) -> int:

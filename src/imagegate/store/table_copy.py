@@ -16,6 +16,8 @@ from imagegate.store.transaction import Tx
 
 # A row can be as large as the order of its task, a megabyte.
 _ROWS_PER_BATCH = 500
+# Made from the tasks, and made anew wherever they are.
+_DERIVED = {"search_accounts", "task_search", "search_progress"}
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -28,7 +30,10 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def list_tables(migrations: Collection[str] | None = None) -> list[Table]:
-    """The tables after these migrations, by default all; each comes after those to which its rows refer."""
+    """The tables after these migrations, by default all; each comes after those to which its rows refer.
+
+    Without those that are derived from others, and without what an index of SQLite keeps in tables.
+    """
     db = apsw.Connection(":memory:")
     db.execute(sqlite_script(CREATE_MIGRATIONS_TABLE))
     for name, text in load_migrations():
@@ -39,7 +44,10 @@ def list_tables(migrations: Collection[str] | None = None) -> list[Table]:
             (str(column), str(parent))
             for parent, column in db.execute('SELECT "table", "from" FROM pragma_foreign_key_list(?)', (name,))
         ]
-        for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        for (name,) in db.execute(
+            "SELECT name FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+        )
+        if name not in _DERIVED
     }
     found: list[Table] = []
     while references:

@@ -26,6 +26,7 @@ from imagegate.flows.maintenance import (
     sweep,
     wake_waiting,
 )
+from imagegate.flows.search_index import check_index, follow_tasks
 from imagegate.logging import log_error
 from imagegate.routing.planner import WaitReason
 from imagegate.runtime import Runtime
@@ -61,7 +62,7 @@ class TaskWorker:
         self._running: dict[str, RunningTask] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._claiming: list[asyncio.Task[None]] = []
-        self._stop, self._drained = asyncio.Event(), asyncio.Event()
+        self._stop, self._drained, self._index_behind = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._purge_walk, self._purge_left = PurgeWalk(), asyncio.Event()
         self._last_account = ""
 
@@ -86,6 +87,7 @@ class TaskWorker:
             # Three renewals may fail before the lease ends.
             run_periodically("renew", self._settings.lease_s / 4, self._renew, self._drained),
             run_periodically("orphans", 3600, lambda: delete_orphan_blobs(self._runtime), self._drained),
+            run_periodically("search", self._settings.sweep_s, self._index_words, self._drained, self._index_behind),
             run_periodically("purge", self._settings.sweep_s, self._purge, self._drained, self._purge_left),
             run_periodically("clock", CLOCK_LOOK_S, lambda: follow_clock(self._runtime), self._drained),
             run_periodically("sweep", self._settings.sweep_s, lambda: sweep(self._runtime), self._drained),
@@ -94,6 +96,13 @@ class TaskWorker:
             run_periodically("closed", self._settings.poll_s, lambda: cancel_unsent(self._runtime), self._drained),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]
+
+    async def _index_words(self) -> None:
+        """Of a few thousand tasks at a time: a drain does not wait for an index that is far behind."""
+        if await follow_tasks(self._runtime):
+            self._index_behind.set()
+        else:
+            await check_index(self._runtime)
 
     async def stop(self) -> None:
         """Drain, unless that was done, and end at once what is left."""

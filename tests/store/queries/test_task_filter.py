@@ -108,7 +108,7 @@ def test_s5_3_filters_find_the_same_on_both_engines(open_database: OpenDatabase)
     asyncio.run(check_found(open_database(), FILTERED))
 
 
-def test_s5_3_a_list_looks_at_few_candidates_at_a_time_and_goes_on_by_cursor(
+def test_s5_3_bound_few_candidates_are_looked_at_for_a_page_and_the_cursor_goes_on(
     open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:

@@ -114,5 +114,5 @@ def _overview_view(
         queue=QueueView(running=found.running, **waiting(found.queued)),
         webhooks=WaitingView(**waiting(found.webhooks)),
         routes=routes,
-        broken_invariants=sorted(runtime.wake_ups.broken_invariants),
+        broken_invariants=sorted(runtime.wake_ups.broken_invariants | runtime.wake_ups.broken_books),
     )

@@ -13,9 +13,12 @@ import msgspec
 from imagegate.domain.pages import NEWEST, Position
 from imagegate.store.dialect import indexed_by
 from imagegate.store.queries.task_filter import HAS_TAG, UNFINISHED, TaskFilter, build_conditions
+from imagegate.store.search import find_matches, find_start
 from imagegate.store.transaction import Tx
 
 MAX_CANDIDATES = 10_000
+# Of these many match a word that is common; for others the index of words is asked behind them.
+_FIRST_SEARCHED = 500
 _OLDEST = Position(0, "")
 _SHOWN = "tasks.deleted IS NULL"
 _BEFORE = "(tasks.created, tasks.id) < (:before_created, :before_id)"
@@ -75,16 +78,35 @@ class _Plan(NamedTuple):
 
 def find_candidates(tx: Tx, filters: TaskFilter, before: Position | None, limit: int) -> Found:
     """The newest `limit` tasks that are older than `before`, or fewer where older ones were not looked at."""
-    plan = _choose_plan(tx, filters, before or NEWEST)
+    if filters.q:
+        found = _search(tx, filters, before or NEWEST, limit)
+        if found is not None:
+            return found
+    plan = _choose_plan(tx, filters, before or NEWEST, MAX_CANDIDATES)
     return Found(_read(tx, plan, limit), plan.looked_to)
+
+
+def _search(tx: Tx, filters: TaskFilter, before: Position, limit: int) -> Found | None:
+    """By the index of words behind a few tasks that are looked at; None where it cannot answer."""
+    plan = _choose_plan(tx, filters, before, _FIRST_SEARCHED)
+    found = _read(tx, plan, limit)
+    if plan.looked_to is None or len(found) == limit:
+        return Found(found, plan.looked_to)
+    start = find_start(tx, filters.account_id, filters.q, plan.looked_to, _oldest(filters))
+    if start is None:
+        return None
+    conditions, named = build_conditions(filters)
+    tests = " AND ".join([_SHOWN, *conditions.values()])
+    matches = find_matches(tx, start, tests, named, limit - len(found))
+    return Found(found + matches.positions, matches.looked_to)
 
 
 def number_candidates(tx: Tx, filters: TaskFilter, page: int, page_size: int) -> Numbered:
     """The tasks of page `page`, which counts from 1, among the first MAX_CANDIDATES."""
-    plan, skip = _choose_plan(tx, filters, NEWEST), (page - 1) * page_size
+    plan, skip = _choose_plan(tx, filters, NEWEST, MAX_CANDIDATES), (page - 1) * page_size
     if plan.is_tested:
-        found = _read(tx, plan, MAX_CANDIDATES)
-        return Numbered(found[skip : skip + page_size], len(found), plan.looked_to is not None)
+        found, looked_to = find_candidates(tx, filters, None, MAX_CANDIDATES)
+        return Numbered(found[skip : skip + page_size], len(found), looked_to is not None)
     size = _count(tx, plan.select, plan.named | {"skip": 0})
     return Numbered(_read(tx, plan, page_size, skip), min(size, MAX_CANDIDATES), size > MAX_CANDIDATES)
 
@@ -100,11 +122,15 @@ def _count(tx: Tx, select: str, named: dict[str, Any]) -> int:
     return tx.fetch_int(counted, named | {"limit": MAX_CANDIDATES + 1})
 
 
-def _choose_plan(tx: Tx, filters: TaskFilter, before: Position) -> _Plan:
+def _oldest(filters: TaskFilter) -> Position:
+    return _OLDEST if filters.created_after is None else Position(filters.created_after, "")
+
+
+def _choose_plan(tx: Tx, filters: TaskFilter, before: Position, number: int) -> _Plan:
     conditions, named = build_conditions(filters)
     if filters.created_before is not None:
         before = min(before, Position(filters.created_before, ""), key=msgspec.structs.astuple)
-    oldest = _OLDEST if filters.created_after is None else Position(filters.created_after, "")
+    oldest = _oldest(filters)
     named |= {"before_created": before.created, "before_id": before.id}
     named |= {"from_created": oldest.created, "from_id": oldest.id}
     sources = _find_sources(filters, conditions)
@@ -113,7 +139,7 @@ def _choose_plan(tx: Tx, filters: TaskFilter, before: Position) -> _Plan:
             return _Plan(_select(source), named, False, None)
     if pile := _smallest_pile(tx, filters, conditions, named):
         return _Plan(_select_of_pile(pile), named, True, None)
-    source, end = _furthest(tx, sources, named)
+    source, end = _furthest(tx, sources, named, number)
     if end is not None:
         named |= {"from_created": end.created, "from_id": end.id}
     return _Plan(_select(source), named, True, end)
@@ -144,15 +170,15 @@ def _select(source: _Source) -> str:
         WHERE {source.where} AND {_BETWEEN}{source.tests} {_NEWEST_FIRST}"""
 
 
-def _furthest(tx: Tx, sources: list[_Source], named: dict[str, Any]) -> tuple[_Source, Position | None]:
-    """The source whose first MAX_CANDIDATES reach back furthest, and the last one of these; None where it ends before.
+def _furthest(tx: Tx, sources: list[_Source], named: dict[str, Any], number: int) -> tuple[_Source, Position | None]:
+    """The source whose first `number` reach back furthest, and the last one of these; None where it ends before.
 
     So few tasks of a rare model are found among many that completed, and the other way round.
     """
     furthest: tuple[_Source, Position] | None = None
     for source in sources:
         untested = _select(source._replace(tests=""))
-        row = tx.fetch_one(untested, named | {"limit": 1, "skip": MAX_CANDIDATES - 1})
+        row = tx.fetch_one(untested, named | {"limit": 1, "skip": number - 1})
         if row is None:
             return source, None
         end = Position(row["created"], row["id"])

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from imagegate.domain.metadata import TAGS
-from imagegate.store.dialect import ORDER_PROMPT, ORDER_REFERENCES
+from imagegate.store.dialect import HAS_NO_REFERENCES, ORDER_PROMPT
 
 _CANCELLED = """substr(tasks.error, 1, 27) = '{"code":"request_cancelled"'"""
 UNFINISHED = "tasks.state IN ('queued', 'running')"
@@ -23,7 +23,7 @@ STATUS_SQL = {name: " AND ".join(filter(None, parts)) for name, parts in _STATUS
 # Through the primary key: the rows of a task's metadata are few, those of a name and value may be many.
 _IS_STARRED = "EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = tasks.id)"
 _STARRED = {None: "", True: _IS_STARRED, False: f"NOT {_IS_STARRED}"}
-_REFERENCES = {None: "", True: f"{ORDER_REFERENCES} > 0", False: f"{ORDER_REFERENCES} = 0"}
+_REFERENCES = {None: "", True: f"NOT {HAS_NO_REFERENCES}", False: HAS_NO_REFERENCES}
 HAS_TAG = "(',' || m.value || ',') LIKE :tag ESCAPE '!'"
 
 
@@ -81,13 +81,13 @@ def _all_words(text: str) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     values: dict[str, Any] = {}
     for number, word in enumerate(dict.fromkeys(text.split())):
-        patterns = {f"q{number}_{which}": substring_pattern(form) for which, form in enumerate(_forms(word))}
+        patterns = {f"q{number}_{which}": substring_pattern(form) for which, form in enumerate(word_forms(word))}
         conditions.append("(" + " OR ".join(f"LOWER({ORDER_PROMPT}) LIKE :{one} ESCAPE '!'" for one in patterns) + ")")
         values |= patterns
     return conditions, values
 
 
-def _forms(word: str) -> list[str]:
+def word_forms(word: str) -> list[str]:
     """The word in lower case, also letter by letter, and as a database leaves it that changes ASCII letters alone."""
     forms = (word.lower(), "".join(letter.lower()[0] for letter in word), word.capitalize(), word.upper())
     return list(dict.fromkeys("".join(one.lower() if one.isascii() else one for one in form) for form in forms))

@@ -42,6 +42,11 @@ export function formatNumber(value, options) {
   return new Intl.NumberFormat(language, options).format(value);
 }
 
+/** The number of a list: "10,000+" where there are more. @param {{total: number, total_capped: boolean}} list */
+export function formatTotal({ total, total_capped: isCapped }) {
+  return isCapped ? t("app.at_least", { n: formatNumber(total) }) : formatNumber(total);
+}
+
 const MB = 1_000_000;
 
 /** "812 kB", "1.2 MB" @param {number} bytes */

@@ -1,6 +1,7 @@
 // A table that grows as it is scrolled: only the rows near the window are in the document.
 import { html } from "html";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { SearchOn } from "../tasks/search_on.js";
 import { ErrorNote, Loading } from "./components.js";
 import { rowId, Table, tableRow } from "./table.js";
 
@@ -68,7 +69,13 @@ export function EndlessTable({ list, caption, columns, empty }) {
   return html`
     ${error && html`<${ErrorNote} error=${error} reload=${list.reload} />`}
     ${!list.loaded.value && !error && html`<${Loading} />`}
-    ${list.loaded.value && (rows.length ? table : empty)}
-    ${list.hasMore.value && !error && html`<${End} key=${rows.length} onNear=${list.more} />`}
+    ${list.loaded.value && (rows.length ? table : !list.hasMore.value && empty)}
+    ${list.hasMore.value && !error && html`<${More} list=${list} />`}
   `;
 }
+
+/** @param {{list: import("../tasks/list.js").TaskList}} props */
+const More = ({ list }) =>
+  list.stopped.value
+    ? html`<${SearchOn} list=${list} />`
+    : html`<${End} key=${list.rows.value.length} onNear=${list.more} />`;

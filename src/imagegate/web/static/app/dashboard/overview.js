@@ -1,6 +1,6 @@
 // The first view: what is left, what is running, what it cost, what failed.
 import { html } from "html";
-import { formatNumber } from "../i18n.js";
+import { formatNumber, formatTotal } from "../i18n.js";
 import { formatUsd, roundDecimal } from "../money.js";
 import { account, isOperator } from "../store.js";
 import { Chart, isoDay, listDays } from "./chart.js";
@@ -63,7 +63,7 @@ function Figures({ value, usage, running, failed }) {
 const TaskCount = ({ status, name, tasks }) => html`
   <${Tile}
     title=${d(`overview.${name}`)}
-    figure=${tasks ? formatNumber(tasks.total) : "…"}
+    figure=${tasks ? formatTotal(tasks) : "…"}
     about=${tasks?.total > 0 ? d(`overview.${name}_about`) : ""}
     href=${linkTo("tasks", "", { status })}
   />

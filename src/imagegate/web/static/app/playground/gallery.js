@@ -5,6 +5,7 @@ import { errorText } from "../errors.js";
 import { t } from "../i18n.js";
 import { TaskFilters } from "../tasks/filters.js";
 import { isFiltered, NO_FILTERS } from "../tasks/list.js";
+import { SearchOn } from "../tasks/search_on.js";
 import { Grid } from "./grid.js";
 import { items, list } from "./items.js";
 import { isWide } from "./layout.js";
@@ -22,7 +23,7 @@ export function Gallery() {
   }, [started]);
   const filtered = isFiltered(list.filters.value);
   const shown = items.value;
-  const isEmpty = !shown.length && !list.loading.value && !list.error.value;
+  const isEmpty = !shown.length && !list.loading.value && !list.error.value && !list.hasMore.value;
   return html`
     <section class="gallery" aria-label=${t("playground.gallery.title")} aria-busy=${list.loading.value}>
       <${TaskFilters} list=${list} models=${modelNames.value} />
@@ -39,7 +40,7 @@ export function Gallery() {
 const noMore = () => {};
 
 function ListEnd() {
-  const { error, hasMore, loading, more, reload } = list;
+  const { error, hasMore, loading, more, reload, stopped } = list;
   if (error.value) {
     return html`
       <p class="list-end small error-text" role="alert">
@@ -48,6 +49,7 @@ function ListEnd() {
       </p>
     `;
   }
+  if (hasMore.value && stopped.value) return html`<${SearchOn} list=${list} />`;
   if (!hasMore.value || isWide.value) return null;
   return html`
     <p class="list-end">

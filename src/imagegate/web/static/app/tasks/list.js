@@ -23,6 +23,8 @@ export const NO_FILTERS = {
 };
 
 const TYPING_MS = 250;
+/** So many pages are read in a row where they have few rows; then somebody has to ask for more. */
+const MAX_PAGES = 10;
 
 /** @param {Filters} filters */
 export const isFiltered = (filters) => Object.values(filters).some(Boolean);
@@ -49,6 +51,8 @@ export class TaskList {
   loaded = signal(false);
   error = signal(/** @type {ApiError | null} */ (null));
   hasMore = signal(false);
+  /** Whether so many pages had few rows that it went no further back by itself. */
+  stopped = signal(false);
   #path;
   #pageSize;
   #cursor = "";
@@ -71,6 +75,7 @@ export class TaskList {
       this.#show(page.data, page);
       this.loaded.value = true;
     });
+    if (!this.error.value) await this.#fill(generation, 0);
     if (generation === this.#generation) this.loading.value = false;
   };
 
@@ -79,22 +84,21 @@ export class TaskList {
     if (this.loading.value || !this.#cursor) return;
     const generation = this.#generation;
     this.loading.value = true;
-    await this.#read(this.#cursor, (page) => {
-      const known = new Set(this.rows.value.map(({ id }) => id));
-      this.#show([...this.rows.value, ...page.data.filter((/** @type {any} */ row) => !known.has(row.id))], page);
-    });
+    await this.#fill(generation, this.rows.value.length);
     if (generation === this.#generation) this.loading.value = false;
   };
 
   /** What is new at the top, and what has changed there; older rows stay. */
   refresh = async () => {
     if (!this.loaded.value) return this.reload();
+    const generation = this.#generation;
     await this.#read("", (page) => {
       const oldest = page.data.at(-1)?.id;
       const at = this.rows.value.findIndex(({ id }) => id === oldest);
       if (at < 0 || !page.next_cursor) this.#show(page.data, page);
       else this.rows.value = [...page.data, ...this.rows.value.slice(at + 1)];
     });
+    if (!this.error.value) await this.#fill(generation, 0);
   };
 
   /** @param {Partial<Filters>} changes */
@@ -121,8 +125,29 @@ export class TaskList {
     this.#show([], {});
     this.loaded.value = false;
     this.loading.value = false;
+    this.stopped.value = false;
     this.error.value = null;
   };
+
+  /**
+   * Read on until there is a page more than `before` rows. The gateway looks through so many tasks for a page: it may
+   * have few rows, or none, and others behind it.
+   * @param {number} generation @param {number} before
+   */
+  async #fill(generation, before) {
+    if (generation === this.#generation) this.stopped.value = false;
+    for (let pages = 0; this.#cursor && this.rows.value.length < before + this.#pageSize; pages++) {
+      if (pages === MAX_PAGES) {
+        this.stopped.value = true;
+        return;
+      }
+      await this.#read(this.#cursor, (page) => {
+        const known = new Set(this.rows.value.map(({ id }) => id));
+        this.#show([...this.rows.value, ...page.data.filter((/** @type {any} */ row) => !known.has(row.id))], page);
+      });
+      if (generation !== this.#generation || this.error.value) return;
+    }
+  }
 
   /** @param {string} from @param {(page: any) => void} use is called unless the list was read anew meanwhile */
   async #read(from, use) {

@@ -1,0 +1,54 @@
+"""Groups of letters that a text has wherever it has a word: what an index of words is made of.
+
+A group depends on its own letters alone. So the groups of a part of a text are among those of the text, and a text
+without one of them does not have the part. The other way round nothing is said: the text itself decides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterable
+
+# From here on a letter is a syllable or a word (CJK, kana, Hangul, emoji), and two of them say as much as three others.
+_FIRST_WIDE = "\u2e80"
+# Databases with the rules of all languages make an i with this dot of a capital one with a dot, others a plain i.
+_DOT_ABOVE = "\u0307"
+_GRAM_BITS = 24
+_SHARD_BITS = 8
+_MAX_ASKED = 24  # groups of one search: more than these exclude little
+
+
+def grams_of_text(text: str) -> set[int]:
+    """The groups of all words of the text, as numbers below 2^24; several may have the same."""
+    return {_number_of(gram) for word in text.split() for gram in _split(word)}
+
+
+def grams_of_words(words: Iterable[Iterable[str]]) -> list[int]:
+    """Groups that a text has which contains, of each word, one of its forms. Empty where short words have none."""
+    found: dict[int, None] = {}
+    for forms in words:
+        of_forms = [dict.fromkeys(_number_of(gram) for gram in _split(form)) for form in forms]
+        found |= {gram: None for gram in of_forms[0] if all(gram in others for others in of_forms[1:])}
+    return list(itertools.islice(found, _MAX_ASKED))
+
+
+def in_shard(grams: Iterable[int], shard: int) -> list[int]:
+    """The same groups, apart from those of most other shards, as signed 32 bits."""
+    first = (zlib.crc32(shard.to_bytes(8)) % (1 << _SHARD_BITS) << _GRAM_BITS) - (1 << 31)
+    return [first + gram for gram in grams]
+
+
+def _split(word: str) -> list[str]:
+    letters = word.casefold().replace(_DOT_ABOVE, "")
+    grams = []
+    for start in range(len(letters) - 1):
+        is_wide = letters[start] >= _FIRST_WIDE and letters[start + 1] >= _FIRST_WIDE
+        gram = letters[start : start + (2 if is_wide else 3)]
+        if is_wide or len(gram) == 3:
+            grams.append(gram)
+    return grams
+
+
+def _number_of(gram: str) -> int:
+    return zlib.crc32(gram.encode("utf-8", "surrogatepass")) % (1 << _GRAM_BITS)

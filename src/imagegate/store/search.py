@@ -1,0 +1,123 @@
+"""Finds the tasks of an account whose prompt can have some words, newest first, through the index of words.
+
+The index only narrows: whether a task is meant is decided by the conditions of its list. It is asked for a part of the
+account's numbers at a time, and for a bounded number of tasks. Everything in one snapshot.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from imagegate.domain.pages import Position
+from imagegate.store.dialect import FIND_BY_GRAMS, indexed_by
+from imagegate.store.grams import grams_of_words
+from imagegate.store.queries.task_filter import word_forms
+from imagegate.store.search_index import ACCOUNT_BITS, block_range, grams_parameters
+from imagegate.store.transaction import Tx, name_values
+
+MAX_CANDIDATES = 10_000
+# Of 65,536 tasks each: some milliseconds where nothing is found.
+MAX_BLOCKS = 128
+# Few at first: where many match, they fill the page.
+_MIN_TOGETHER, _MAX_TOGETHER = 64, 1024
+# Of these one is in the index, wherever it goes that far: it lacks a task for minutes at most.
+_LOOKED_BACK = 100
+
+
+class Start(NamedTuple):
+    """What a search begins with: the groups of letters to look for, the newest number that can be meant and the oldest."""
+
+    grams: list[int]
+    newest: int
+    oldest: int
+
+
+class Matches(NamedTuple):
+    """Positions of tasks, newest first. `looked_to`: older ones can match, too, which nobody has looked at."""
+
+    positions: list[Position]
+    looked_to: Position | None
+
+
+def find_start(tx: Tx, account_id: str, words: str, before: Position, oldest: Position) -> Start | None:
+    """Where a search goes on that has come to `before`, down to `oldest`.
+
+    None where the index cannot answer: for short words, and where it does not go as far as `before` yet.
+    """
+    grams = grams_of_words(word_forms(word) for word in words.split())
+    if not grams or not account_id or not _is_indexed(tx, before):
+        return None
+    newest = _number_before(tx, account_id, before)
+    if newest is None:
+        return None
+    below = _number_before(tx, account_id, oldest)
+    return Start(grams, newest, (newest >> ACCOUNT_BITS << ACCOUNT_BITS) if below is None else below + 1)
+
+
+def find_matches(tx: Tx, start: Start, tests: str, named: dict[str, Any], limit: int) -> Matches:
+    """The newest `limit` tasks that pass the tests, of the groups' tasks from the start on."""
+    found: list[Position] = []
+    high, examined, together = start.newest + 1, 0, _MIN_TOGETHER
+    for _ in range(MAX_BLOCKS):
+        low = max(block_range(high - 1)[0], start.oldest)
+        asked = {**grams_parameters(start.grams, low), "low": low, "high": high, "limit": together}
+        numbers = [row["number"] for row in tx.fetch_all(FIND_BY_GRAMS, asked)]
+        found += _test(tx, numbers, tests, named)
+        examined += len(numbers)
+        high = numbers[-1] if len(numbers) == together else low
+        together = min(together * 2, _MAX_TOGETHER)
+        if len(found) > limit:
+            return Matches(found[:limit], found[limit - 1])
+        if high <= start.oldest:
+            return Matches(found, None)
+        if len(found) == limit or examined >= MAX_CANDIDATES:
+            break
+    return Matches(found, _position_of(tx, high))
+
+
+def _test(tx: Tx, numbers: list[int], tests: str, named: dict[str, Any]) -> list[Position]:
+    if not numbers:
+        return []
+    listed, values = name_values("number", numbers)
+    rows = tx.fetch_all(
+        f"""SELECT tasks.created, tasks.id FROM tasks
+        WHERE tasks.id IN (SELECT s.task_id FROM task_search s WHERE s.number IN ({listed})) AND {tests}
+        ORDER BY tasks.created DESC, tasks.id DESC""",
+        named | values,
+    )
+    return [Position(row["created"], row["id"]) for row in rows]
+
+
+def _is_indexed(tx: Tx, before: Position) -> bool:
+    """Whether the index has every task that is older."""
+    select = "SELECT COUNT(*) AS number FROM search_progress WHERE (created, task_id) >= (:created, :id)"
+    return tx.fetch_int(select, msgspec.structs.asdict(before)) > 0
+
+
+def _number_before(tx: Tx, account_id: str, before: Position) -> int | None:
+    """The number of the account's newest task that is older."""
+    rows = tx.fetch_all(
+        f"""SELECT tasks.id FROM tasks {indexed_by("tasks_listed")} WHERE tasks.account_id = :account_id
+            AND tasks.deleted IS NULL AND (tasks.created, tasks.id) < (:created, :id)
+        ORDER BY tasks.created DESC, tasks.id DESC LIMIT {_LOOKED_BACK}""",
+        {"account_id": account_id, **msgspec.structs.asdict(before)},
+    )
+    if not rows:
+        return None
+    listed, values = name_values("id", [row["id"] for row in rows])
+    row = tx.fetch_one(f"SELECT MAX(number) AS number FROM task_search WHERE task_id IN ({listed})", values)
+    assert row is not None
+    return None if row["number"] is None else int(row["number"])
+
+
+def _position_of(tx: Tx, number: int) -> Position:
+    """Of the oldest task that has this number or a higher one."""
+    row = tx.fetch_one(
+        """SELECT tasks.created, tasks.id FROM task_search s JOIN tasks ON tasks.id = s.task_id
+        WHERE s.number >= :number ORDER BY s.number LIMIT 1""",
+        {"number": number},
+    )
+    assert row is not None  # the newest one of the search
+    return Position(row["created"], row["id"])
