@@ -120,6 +120,9 @@ async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
     Days that are over are summed up first: what is not is not purged. True where the time for one run ended before that
     was done.
     """
+    # The check of the file reads a table at a time in one snapshot, and the log of what is written meanwhile grows.
+    if runtime.wake_ups.file_check_running:
+        return False
     await close_days(runtime)
     write, size = runtime.db.write, _PURGE_BATCH_SIZE
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
@@ -219,16 +222,20 @@ async def check_invariants(runtime: Runtime) -> None:
 
 async def check_integrity(runtime: Runtime) -> None:
     """Check the whole database table by table, while it serves; no more work is taken where one is damaged."""
-    db = runtime.db
-    for table in await db.read_report(integrity.list_tables):
-        try:
-            found = await db.read_report(integrity.check_table, table)
-        except DatabaseError as error:
-            found = str(error)
-        if found:
-            runtime.wake_ups.database_damage = found
-            log_error("database_damaged", table=table, error=found)
-    log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
+    db, wake_ups = runtime.db, runtime.wake_ups
+    wake_ups.file_check_running = True
+    try:
+        for table in await db.read_report(integrity.list_tables):
+            try:
+                found = await db.read_report(integrity.check_table, table)
+            except DatabaseError as error:
+                found = str(error)
+            if found:
+                wake_ups.database_damage = found
+                log_error("database_damaged", table=table, error=found)
+    finally:
+        wake_ups.file_check_running = False
+    log("database_checked", damaged=bool(wake_ups.database_damage))
 
 
 async def look_after_process(runtime: Runtime) -> None:
