@@ -171,6 +171,8 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
 
 async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
     """Purge those of these tasks that are old and that nothing keeps any more."""
+    if runtime.wake_ups.file_check_running:
+        return  # the next round finds them
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     freed = await runtime.db.read_report(purge.find_freed_tasks, keep_us, sorted(set(task_ids)))
     await _purge_listed(runtime, keep_us, freed)
