@@ -193,8 +193,8 @@ READ_WHOLE = {  # what is open, accounts, keys and refunds; of those that ended 
     "SCAN tasks USING INDEX tasks_deadline",
     "SCAN k",
     "SCAN refunds",
-    "SCAN ledger_archives",
     "SCAN prices",
+    "SCAN ledger_archives",
     "SCAN 7-ROW VALUES CLAUSE",
 }
 SUBQUERIES = re.compile(r"SCAN (\(.*|piece|one|line|ended|bank|revenue|upstream)$")
