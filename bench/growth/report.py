@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +157,8 @@ def not_flat(figures: Figures, ratio: float = 2.0, at_least_ms: float = 3.0) -> 
 
 def fill_section(page: str, template: str, figures: Figures) -> str:
     """The page with its section of growth written anew, and all others as they are."""
-    import string
-
     section = string.Template(_section(template)).substitute(tables(figures))
-    return page.replace(_section(page), section)
+    return page.replace(_section(page), section) if HEADING in page else f"{page.rstrip()}\n\n{section}"
 
 
 def _section(text: str) -> str:

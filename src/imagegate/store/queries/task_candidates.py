@@ -170,9 +170,7 @@ def _select(source: _Source) -> str:
         WHERE {source.where} AND {_BETWEEN}{source.tests} {_NEWEST_FIRST}"""
 
 
-def _furthest(
-    tx: Tx, sources: list[_Source], named: dict[str, Any], number: int
-) -> tuple[_Source, Position | None]:
+def _furthest(tx: Tx, sources: list[_Source], named: dict[str, Any], number: int) -> tuple[_Source, Position | None]:
     """The source whose first `number` reach back furthest, and the last one of these; None where it ends before.
 
     So few tasks of a rare model are found among many that completed, and the other way round.
