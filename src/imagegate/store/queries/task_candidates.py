@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Position
-from imagegate.store.dialect import indexed_by
+from imagegate.store.dialect import CANDIDATES, NEWEST_FIRST, TESTED, indexed_by
 from imagegate.store.queries.task_filter import HAS_TAG, UNFINISHED, TaskFilter, build_conditions
 from imagegate.store.search import find_matches, find_start
 from imagegate.store.transaction import Tx
@@ -167,12 +167,15 @@ def _find_sources(filters: TaskFilter, conditions: dict[str, str]) -> list[_Sour
 
 
 def _rest(conditions: dict[str, str], known: tuple[str, ...]) -> str:
-    return "".join(f" AND {condition}" for name, condition in conditions.items() if name not in known)
+    return " AND ".join(condition for name, condition in conditions.items() if name not in known)
 
 
 def _select(source: _Source) -> str:
-    return f"""SELECT tasks.created, tasks.id FROM tasks {indexed_by(source.index_name)}
-        WHERE {source.where} AND {_BETWEEN}{source.tests} {_NEWEST_FIRST}"""
+    candidates = f"tasks {indexed_by(source.index_name)} WHERE {source.where} AND {_BETWEEN}"
+    if not source.tests:
+        return f"SELECT tasks.created, tasks.id FROM {candidates} {_NEWEST_FIRST}"
+    return f"""SELECT tasks.created, tasks.id FROM {CANDIDATES} {candidates} {TESTED} {source.tests}
+        {NEWEST_FIRST} LIMIT :limit OFFSET :skip"""
 
 
 def _furthest(tx: Tx, sources: list[_Source], named: dict[str, Any], number: int) -> tuple[_Source, Position | None]:
@@ -221,5 +224,5 @@ def _select_of_pile(pile: _Pile) -> str:
     # the order and limit of a page it might walk through all tasks, waiting for one of the pile.
     return f"""SELECT created, id FROM (
             SELECT tasks.created, tasks.id FROM ({pile.rows}{pile.row_test}) AS pile CROSS JOIN tasks
-            WHERE tasks.id = pile.task_id AND {_SHOWN} AND {_BETWEEN}{pile.tests} LIMIT {_MAX_PILE}
+            WHERE tasks.id = pile.task_id AND {_SHOWN} AND {_BETWEEN} AND {pile.tests or "TRUE"} LIMIT {_MAX_PILE}
         ) AS found {_NEWEST_FIRST}"""
