@@ -102,8 +102,10 @@ def reopen(tx: Tx) -> None:
 
 
 def _first_open(tx: Tx) -> dict[str, int]:
+    """Days whose entries are in the file of an archive stay closed: they cannot be summed up again."""
     moment = tx.now - CLOSING_DELAY_US
-    return {"day": moment // US_PER_DAY, "hour": moment // US_PER_HOUR}
+    archived = tx.fetch_int("SELECT COALESCE(MAX(last_day), -1) AS day FROM ledger_archives")
+    return {"day": max(moment // US_PER_DAY, archived + 1), "hour": moment // US_PER_HOUR}
 
 
 def list_accounts_of_day(tx: Tx, day: int, after: str, limit: int) -> AccountsOfDay:
