@@ -10,8 +10,10 @@ import itertools
 import zlib
 from collections.abc import Iterable
 
-# From here on a letter is a syllable or a word (CJK, kana, Hangul, emoji), and two of them say as much as three others.
+# From here on a letter is a syllable or a word (CJK, kana, Hangul), and two of them say as much as three others.
 _FIRST_WIDE = "\u2e80"
+# And from here on it is a picture, which is looked for alone.
+_FIRST_EMOJI = "\U0001f000"
 # Databases with the rules of all languages make an i with this dot of a capital one with a dot, others a plain i.
 _DOT_ABOVE = "\u0307"
 _GRAM_BITS = 24
@@ -42,10 +44,10 @@ def in_shard(grams: Iterable[int], shard: int) -> list[int]:
 def _split(word: str) -> list[str]:
     letters = word.casefold().replace(_DOT_ABOVE, "")
     grams = []
-    for start in range(len(letters) - 1):
-        is_wide = letters[start] >= _FIRST_WIDE and letters[start + 1] >= _FIRST_WIDE
-        gram = letters[start : start + (2 if is_wide else 3)]
-        if is_wide or len(gram) == 3:
+    for start, letter in enumerate(letters):
+        size = 1 if letter >= _FIRST_EMOJI else 2 if min(letters[start : start + 2]) >= _FIRST_WIDE else 3
+        gram = letters[start : start + size]
+        if len(gram) == size:
             grams.append(gram)
     return grams
 

@@ -17,17 +17,18 @@ from imagegate.store.queries.task_filter import word_forms
 from imagegate.store.search_index import ACCOUNT_BITS, block_range, grams_parameters
 from imagegate.store.transaction import Tx, name_values
 
-MAX_CANDIDATES = 10_000
+# Tasks that have the letters: they are spread over the table, and are read one by one.
+MAX_CANDIDATES = 2_000
 # Of 65,536 tasks each: some milliseconds where nothing is found.
 MAX_BLOCKS = 128
 # Few at first: where many match, they fill the page.
-_MIN_TOGETHER, _MAX_TOGETHER = 64, 1024
+_MIN_TOGETHER, _MAX_TOGETHER = 64, 512
 # Of these one is in the index, wherever it goes that far: it lacks a task for minutes at most.
 _LOOKED_BACK = 100
 
 
 class Start(NamedTuple):
-    """What a search begins with: the groups of letters to look for, the newest number that can be meant and the oldest."""
+    """What a search begins with: the groups of letters to look for, and the newest and oldest number to look at."""
 
     grams: list[int]
     newest: int

@@ -102,7 +102,7 @@ class Tx:
         self._connection.lock(lock)
 
 
-def name_values(prefix: str, values: Sequence[str]) -> tuple[str, Params]:
+def name_values(prefix: str, values: Sequence[str | int]) -> tuple[str, Params]:
     """Parameters for the list of an IN, and their names. Filled up to a power of two: few statements are prepared."""
     size = 1 << (len(values) - 1).bit_length()
     params = {f"{prefix}{number}": values[min(number, len(values) - 1)] for number in range(size)}
