@@ -15,7 +15,7 @@ from imagegate.domain.accounts import SYS_BANK, SYS_UPSTREAM
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.store.daily_sums import CLOSING_DELAY_US, MARGIN_ACCOUNTS, last_closed_day, sum_entries
 from imagegate.store.dialect import indexed_by
-from imagegate.store.ended_tasks import EndedTasks
+from imagegate.store.queries.ended_tasks import EndedTasks
 from imagegate.store.transaction import Tx, name_values
 
 OPERATORS_ACCOUNTS = (SYS_BANK, SYS_UPSTREAM, *MARGIN_ACCOUNTS)
