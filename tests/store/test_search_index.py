@@ -41,7 +41,7 @@ async def add(db: Database, key: ApiKey, prompt: str, created: int) -> str:
 async def follow(db: Database) -> None:
     """What the worker does at each sweep, to the end."""
     while True:
-        batch = await db.read_report(search_index.read_batch)
+        batch = await db.read_report(search_index.read_batch, 3)
         if batch is not None:
             assert await db.write(search_index.add_batch, batch)
         elif not await db.write(search_index.take_back):
@@ -177,19 +177,16 @@ def test_where_the_clock_was_set_back_the_index_goes_back(open_database: OpenDat
     asyncio.run(scenario())
 
 
-def test_it_goes_behind_the_tasks_in_pieces_and_by_one_process_at_a_time(
-    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_goes_behind_the_tasks_in_pieces_and_by_one_process_at_a_time(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         clock = FakeClock(LATER)
         db = open_database(clock)
         _, key = await create_customer(db, 10**6)
         _, other = await create_customer(db, 10**6, "other")
-        monkeypatch.setattr(search_index, "TASKS_PER_WRITE", 3)
         made = [await add(db, (key, other)[number % 2], "a fox", LATER - 9 + number) for number in range(9)]
-        assert await db.read_report(search_index.read_batch) is None, "what is young may still be committed late"
+        assert await db.read_report(search_index.read_batch, 3) is None, "what is young may still be committed late"
         clock.now += search_index.LAG_US
-        batch = await db.read_report(search_index.read_batch)
+        batch = await db.read_report(search_index.read_batch, 3)
         assert batch is not None
         assert [one.task_id for one in batch.tasks] == made[:3]
         assert [await db.write(search_index.add_batch, batch) for _ in range(2)] == [True, False]
@@ -225,7 +222,7 @@ def test_what_is_deleted_leaves_the_index(open_database: OpenDatabase, delete: C
         made = [await add(db, key, "a fox", BEGAN + number) for number in range(3)]
         ended = "UPDATE tasks SET state = 'failed', ended = created WHERE id = :id"
         await db.write(lambda tx, one: tx.execute(ended, {"id": one}), made[1])
-        batch = await db.read_report(search_index.read_batch)
+        batch = await db.read_report(search_index.read_batch, 3)
         await follow(db)
         assert await indexed(db) == made
         await delete(db, account_id, made[1])
@@ -279,7 +276,7 @@ def test_every_statement_reads_by_an_index(tmp_path: Path) -> None:
 
         tx.fetch_all = run_explained  # type: ignore[method-assign]
         search_index.check_parts(tx)
-        batch = search_index.read_batch(tx)
+        batch = search_index.read_batch(tx, 9)
         assert batch is not None
         search_index.add_batch(tx, batch)
         tx.execute("UPDATE search_progress SET back_to = 1")
