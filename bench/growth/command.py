@@ -84,7 +84,7 @@ def _keep(path: Path, name: str, figures: dict[str, Any]) -> None:
     """Beside what earlier runs left there."""
     kept = report.load(path)
     kept[name] = kept.get(name, {}) | figures
-    path.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
 def _report(results: Path, tell: Tell) -> None:

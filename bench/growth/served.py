@@ -77,7 +77,9 @@ def find_owner(place: Place, name: str) -> Owner:
         for depth, where in ((90, 0.9), (50, 0.5))
     }
     at[5000] = place.query(f"SELECT created, id {newest_first}", account, min(5000, count // 2))[0]
-    some = place.query("SELECT id FROM tasks WHERE account_id = ? AND created >= ? LIMIT 50", account, at[50][0])
+    some = place.query(
+        "SELECT id FROM tasks WHERE account_id = ? AND created >= ? AND deleted IS NULL LIMIT 50", account, at[50][0]
+    )
     [(oldest,)] = place.query(
         "SELECT id FROM tasks WHERE account_id = ? AND state = 'completed' ORDER BY created, id LIMIT 1", account
     )

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import msgspec
 
 from imagegate.domain.accounts import SYS_BANK, SYS_REVENUE, SYS_UPSTREAM
-from imagegate.store.check_parts import KeySums, Piece, check_days, check_prices, find_end
+from imagegate.store.check_parts import KeySums, Piece, check_prices, find_end
+from imagegate.store.day_check import check_days
 from imagegate.store.dialect import Row, indexed_by
 from imagegate.store.rules import CHEAP_INVARIANTS, EVERYTHING, INVARIANTS, MONEY_INVARIANTS, Invariant, confine
 from imagegate.store.transaction import Tx

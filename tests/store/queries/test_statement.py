@@ -14,13 +14,8 @@ from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.domain.tasks import TERMINAL_STATES
 from imagegate.store import accounts, attempts, ledger, settlement, tasks
 from imagegate.store.database import Database
-from imagegate.store.queries.statement import (
-    LINE_TYPES,
-    LinePosition,
-    StatementFilter,
-    StatementLine,
-    list_statement_lines,
-)
+from imagegate.store.queries.past_balances import LinePosition
+from imagegate.store.queries.statement import LINE_TYPES, StatementFilter, StatementLine, list_statement_lines
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,

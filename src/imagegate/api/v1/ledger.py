@@ -18,7 +18,8 @@ from imagegate.domain.accounts import ApiKey, Scope
 from imagegate.domain.money import Money
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.runtime import Runtime
-from imagegate.store.queries.statement import LINE_TYPES, LinePosition, StatementFilter, list_statement_lines
+from imagegate.store.queries.past_balances import LinePosition
+from imagegate.store.queries.statement import LINE_TYPES, StatementFilter, list_statement_lines
 
 _NO_TASK = "-"
 _NARROW = "ask for one task_id, or for fewer lines with limit"
