@@ -81,12 +81,13 @@ def find_matches(tx: Tx, start: Start, tests: str, named: dict[str, Any], limit:
 def _test(tx: Tx, numbers: list[int], tests: str, named: dict[str, Any]) -> list[Position]:
     if not numbers:
         return []
-    # In two steps: with a join PostgreSQL may prefer to make the tests on every task of the account.
+    # In two steps, by the primary key: either engine may prefer to make the tests on every task of the account.
     listed, values = name_values("number", numbers)
     indexed = tx.fetch_all(f"SELECT task_id FROM task_search WHERE number IN ({listed})", values)
     listed, values = name_values("id", [row["task_id"] for row in indexed])
     rows = tx.fetch_all(
-        f"""SELECT tasks.created, tasks.id FROM tasks WHERE tasks.id IN ({listed}) AND {tests}
+        f"""SELECT tasks.created, tasks.id FROM tasks {indexed_by("sqlite_autoindex_tasks_1")}
+        WHERE tasks.id IN ({listed}) AND {tests}
         ORDER BY tasks.created DESC, tasks.id DESC""",
         named | values,
     )
