@@ -13,6 +13,7 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageOrder
+from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.store import deletion, integrity, search, search_index, snapshot, tasks
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
@@ -279,6 +280,12 @@ def test_every_statement_reads_by_an_index(tmp_path: Path) -> None:
         batch = search_index.read_batch(tx, 9)
         assert batch is not None
         search_index.add_batch(tx, batch)
+        account_id, newest = batch.tasks[0].account_id, Position(batch.upto.created, batch.upto.id)
+        start = search.find_start(tx, account_id, "red", newest, Position(0, ""))
+        assert start is not None
+        # With a condition for which SQLite would take an index that has every task of the account.
+        named = {"account_id": account_id}
+        assert search.find_matches(tx, start, "tasks.account_id = :account_id", named, 9).positions
         tx.execute("UPDATE search_progress SET back_to = 1")
         search_index.take_back(tx)
 
@@ -291,7 +298,14 @@ def test_every_statement_reads_by_an_index(tmp_path: Path) -> None:
         finally:
             db.close()
         scanned = {step.split(" -- ")[0] for step in steps if step.startswith("SCAN")}
-        assert scanned == {"SCAN search_progress", "SCAN part"}
+        assert {step.split(" INDEX ")[0] for step in scanned} == {
+            "SCAN search_progress",
+            "SCAN part",
+            "SCAN TaskGrams VIRTUAL TABLE",
+        }
+        by_account = [step for step in steps if "tasks_listed (account_id=?" in step]
+        assert by_account, "the start of a search"
+        assert all("(created,id)<(?,?)" in step for step in by_account)
         assert any("tasks_listed_of_all (created>?" in step.replace("(created,id)", "created") for step in steps), steps
 
     asyncio.run(scenario())
