@@ -29,7 +29,7 @@ from imagegate.store.database import Database
 from imagegate.store.dialect import Row
 from imagegate.store.invariants import Check, Place, find_violations
 from imagegate.store.ledger_archives import LedgerDiffers
-from imagegate.store.queries.statement import LinePosition, StatementFilter, StatementLine, list_statement_lines
+from imagegate.store.queries.statement import StatementFilter, StatementLine, list_statement_lines
 from imagegate.store.rules import INVARIANTS
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
@@ -319,7 +319,7 @@ def test_a_statement_adds_up_across_an_archived_month(open_database: OpenDatabas
 
         async def read_statement() -> list[StatementLine]:
             lines: list[StatementLine] = []
-            before: LinePosition | None = None
+            before: Any = None
             while not lines or before is not None:
                 page = await db.snapshot(list_statement_lines, first, StatementFilter(before=before, limit=1))
                 lines += page.rows
