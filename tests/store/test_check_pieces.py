@@ -195,7 +195,6 @@ READ_WHOLE = {  # what is open, accounts, keys and refunds; of those that ended 
     "SCAN refunds",
     "SCAN ledger_archives",
     "SCAN prices",
-    "SCAN ledger_archives",
     "SCAN 7-ROW VALUES CLAUSE",
 }
 SUBQUERIES = re.compile(r"SCAN (\(.*|piece|one|line|ended|bank|revenue|upstream)$")
