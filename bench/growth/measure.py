@@ -10,9 +10,9 @@ from typing import Any
 
 import uvloop
 
+from bench.growth.catch_up import Progress, catch_up
 from bench.growth.operations import Operation, create_request, operations
 from bench.growth.place import OPERATOR, Place
-from bench.growth.rows import DAY, SECOND
 from bench.growth.served import Gateway, Owner, find_owners
 from bench.http_load import Connection, drive
 from bench.processes import OTHER_CORE, Upstream, pin, pss_bytes, unpin
@@ -24,8 +24,7 @@ MIN_SLOW_SAMPLES, MAX_SLOW_S = 3, 6.0
 GIVE_UP_S = 10.0  # after a call as long, what there is is taken
 CREATES, CLIENTS, CREATED_S = 300, 16, 2.0
 WARM_UP_S, WORKED_S = 1.0, 8.0
-# A day is closed some minutes after its end, and words of the newest tasks are looked for in the tasks themselves.
-MAX_CATCH_UP_S, INDEXED_BEFORE = 3600, 900 * SECOND
+WATCHED_S = 120  # of what the program does in the background after an upgrade
 
 Figures = dict[str, Any]
 
@@ -35,9 +34,15 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
     pin(OTHER_CORE)
     figures: Figures = {}
     with Gateway(place, "--no-workers") as gateway:
-        figures["start after an upgrade or build s"] = gateway.start_s
-        figures["caught up s"] = wait_until_caught_up(place)
-    tell(f"first start {gateway.start_s:.1f} s, caught up in {figures['caught up s']:.1f} s")
+        progress = Progress(place)
+        is_done = progress.watch(WATCHED_S)
+        figures |= progress.figures()
+    tell(f"first start {gateway.start_s:.1f} s, in the background: {figures}")
+    if not is_done:
+        unpin()
+        catch_up(place)
+        pin(OTHER_CORE)
+        tell("the rest of it at once")
     figures["sizes"] = table_sizes(place)
     with Gateway(place, "--no-workers") as gateway:
         figures["start s"] = gateway.start_s
@@ -181,17 +186,3 @@ def table_sizes(place: Place) -> Figures:
     rows = place.query("SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables")
     [(whole,)] = place.query("SELECT pg_database_size(current_database())")
     return {**dict(rows), "whole": whole}
-
-
-def wait_until_caught_up(place: Place) -> float:
-    """Until what is made in the background of the rows that are there is made; the seconds of it."""
-    started = time.monotonic()
-    [(newest,)] = place.query("SELECT created FROM tasks WHERE deleted IS NULL ORDER BY created DESC LIMIT 1")
-    while time.monotonic() - started < MAX_CATCH_UP_S:
-        [(day,)] = place.query("SELECT MAX(day) FROM closed_days")
-        [(indexed,)] = place.query("SELECT created FROM search_progress")
-        now = time.time_ns() // 1000
-        if day == now // DAY - 1 and indexed >= min(newest, now - INDEXED_BEFORE):
-            return time.monotonic() - started
-        time.sleep(0.5)
-    raise RuntimeError(f"after {MAX_CATCH_UP_S} s days are closed up to {day}, words indexed up to {indexed}")

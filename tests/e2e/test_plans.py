@@ -6,7 +6,6 @@ SQLite plans by the schema alone: it has no figures of the tables, so that an em
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import apsw
 import pytest
 
 from imagegate.domain.accounts import NewKey, Scope
-from imagegate.flows.accounts import open_account
-from imagegate.flows.api_keys import create_key
+from imagegate.flows.accounts import create_key, open_account
 from imagegate.flows.audit import program_actor
 from imagegate.flows.closing import cancel_unsent
 from imagegate.flows.maintenance import delete_orphan_blobs, purge_old, reclaim_lost_tasks, sweep, wake_waiting
@@ -65,7 +63,7 @@ LISTS = (
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, dict[str, Any]]]:
+def statements(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     """Every statement that is executed from here on, with its last parameters."""
     found: dict[str, dict[str, Any]] = {}
     for name in ("execute", "execute_nowait"):

@@ -122,6 +122,9 @@ async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
     Days that are over are summed up first: what is not is not purged. True where the time for one run ended before that
     was done.
     """
+    # The check of the file reads a table at a time in one snapshot, and the log of what is written meanwhile grows.
+    if runtime.wake_ups.file_check_running:
+        return False
     await close_days(runtime)
     write, size = runtime.db.write, _PURGE_BATCH_SIZE
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
@@ -170,6 +173,8 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
 
 async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
     """Purge those of these tasks that are old and that nothing keeps any more."""
+    if runtime.wake_ups.file_check_running:
+        return  # the next round finds them
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     freed = await runtime.db.read_report(purge.find_freed_tasks, keep_us, sorted(set(task_ids)))
     await _purge_listed(runtime, keep_us, freed)
@@ -226,12 +231,16 @@ async def check_invariants(runtime: Runtime) -> None:
 
 async def check_integrity(runtime: Runtime) -> None:
     """Check the whole database table by table, while it serves; no more work is taken where one is damaged."""
-    db = runtime.db
-    for table in await db.read_report(integrity.list_tables):
-        if found := await _find_damage(runtime, table):
-            runtime.wake_ups.database_damage = found
-            log_error("database_damaged", table=table, error=found)
-    log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
+    wake_ups = runtime.wake_ups
+    wake_ups.file_check_running = True
+    try:
+        for table in await runtime.db.read_report(integrity.list_tables):
+            if found := await _find_damage(runtime, table):
+                wake_ups.database_damage = found
+                log_error("database_damaged", table=table, error=found)
+    finally:
+        wake_ups.file_check_running = False
+    log("database_checked", damaged=bool(wake_ups.database_damage))
 
 
 async def _find_damage(runtime: Runtime, table: str) -> str:

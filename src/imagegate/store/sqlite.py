@@ -202,9 +202,7 @@ class SqliteEngine:
         if tuple(int(part) for part in version.split(".")) < MIN_VERSION:
             raise DatabaseUnusable(f"SQLite {version} can corrupt a write-ahead log; 3.51.3 is needed")
         if "ENABLE_FTS5" not in apsw.compile_options:
-            raise DatabaseUnusable(
-                f"SQLite {version} was built without FTS5, which searches need: use apsw's wheel"
-            )
+            raise DatabaseUnusable(f"SQLite {version} was built without FTS5, which searches need: use apsw's wheel")
         if not is_copy:
             _refuse_network(path)
         self._path = path

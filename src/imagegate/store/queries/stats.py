@@ -57,8 +57,8 @@ COUNT_WEBHOOKS = f"""SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deli
 def load_stats(tx: Tx) -> StoreStats:
     ended = count_all_ended(tx)
     unfinished = tx.fetch_all(COUNT_UNFINISHED)
-    counted = Counter({TaskState.completed: ended.completed, TaskState.failed: ended.failed + ended.cancelled})
-    waiting = Counter[str]()
+    counted, waiting = Counter[str](), Counter[str]()
+    counted.update(completed=ended.completed, failed=ended.failed + ended.cancelled)
     for row in unfinished:
         counted[row["state"]] += row["number"]
         waiting[row["reason"]] += row["number"]
