@@ -145,6 +145,10 @@ class Connection(Protocol):
     def lock(self, lock: Lock) -> None:
         """Take the lock until the transaction ends; whoever else asks for it waits."""
 
+    def join_by_keys(self) -> None:
+        """Until the transaction ends, look up each row of a join by its key: a planner that knows nothing yet of a big
+        table, as after a copy, may read all of it for a few rows."""
+
     def is_empty(self) -> bool:
         """Whether it has no tables yet that a schema of ours could meet."""
 
