@@ -15,10 +15,10 @@ from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageOrder
 from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
-from imagegate.store import deletion, integrity, search, search_index, snapshot, tasks
+from imagegate.store import deletion, integrity, search_index, snapshot, tasks
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.dialect import Row
-from imagegate.store.queries import task_candidates
+from imagegate.store.queries import task_candidates, word_search
 from imagegate.store.queries.task_filter import TaskFilter
 from imagegate.store.queries.tasks import list_tasks_before, list_tasks_page
 from imagegate.store.sqlite import SqliteEngine
@@ -116,9 +116,9 @@ def test_s5_3_search_asks_for_few_tasks_at_a_time_and_goes_on_by_cursor(
         await follow(db)
         every = {"q=": [*reversed(made)], "q=2": [made[number] for number in range(39, -1, -1) if number % 3 == 2]}
         for blocks, together, candidates in ((128, 64, 2_000), (1, 64, 2_000), (128, 2, 2), (2, 3, 5)):
-            monkeypatch.setattr(search, "MAX_BLOCKS", blocks)
-            monkeypatch.setattr(search, "_MIN_TOGETHER", together)
-            monkeypatch.setattr(search, "MAX_CANDIDATES", candidates)
+            monkeypatch.setattr(word_search, "MAX_BLOCKS", blocks)
+            monkeypatch.setattr(word_search, "_MIN_TOGETHER", together)
+            monkeypatch.setattr(word_search, "MAX_CANDIDATES", candidates)
             for limit in (1, 4, 50):
                 assert await list_all(db, TaskFilter(account_id=account_id, q="fox"), limit) == every["q="]
                 # Letters that all of them have, in an order that some have.
@@ -281,11 +281,11 @@ def test_every_statement_reads_by_an_index(tmp_path: Path) -> None:
         assert batch is not None
         search_index.add_batch(tx, batch)
         account_id, newest = batch.tasks[0].account_id, Position(batch.upto.created, batch.upto.id)
-        start = search.find_start(tx, account_id, "red", newest, Position(0, ""))
+        start = word_search.find_start(tx, account_id, "red", newest, Position(0, ""))
         assert start is not None
         # With a condition for which SQLite would take an index that has every task of the account.
         named = {"account_id": account_id}
-        assert search.find_matches(tx, start, "tasks.account_id = :account_id", named, 9).positions
+        assert word_search.find_matches(tx, start, "tasks.account_id = :account_id", named, 9).positions
         tx.execute("UPDATE search_progress SET back_to = 1")
         search_index.take_back(tx)
 

@@ -13,7 +13,7 @@ import msgspec
 from imagegate.domain.pages import NEWEST, Position
 from imagegate.store.dialect import CANDIDATES, NEWEST_FIRST, TESTED, indexed_by
 from imagegate.store.queries.task_filter import HAS_TAG, UNFINISHED, TaskFilter, build_conditions
-from imagegate.store.search import find_matches, find_start
+from imagegate.store.queries.word_search import find_matches, find_start
 from imagegate.store.transaction import Tx
 
 MAX_NUMBERED = 10_000
