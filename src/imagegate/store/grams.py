@@ -18,7 +18,7 @@ _FIRST_EMOJI = "\U0001f000"
 _DOT_ABOVE = "\u0307"
 _GRAM_BITS = 24
 _SHARD_BITS = 8
-_MAX_ASKED = 24  # groups of one search: more than these exclude little
+_MAX_ASKED = 8  # groups of one search: more exclude little, and each is read through
 
 
 def grams_of_text(text: str) -> set[int]:
@@ -28,11 +28,12 @@ def grams_of_text(text: str) -> set[int]:
 
 def grams_of_words(words: Iterable[Iterable[str]]) -> list[int]:
     """Groups that a text has which contains, of each word, one of its forms. Empty where short words have none."""
-    found: dict[int, None] = {}
+    found = []
     for forms in words:
         of_forms = [dict.fromkeys(_number_of(gram) for gram in _split(form)) for form in forms]
-        found |= {gram: None for gram in of_forms[0] if all(gram in others for others in of_forms[1:])}
-    return list(itertools.islice(found, _MAX_ASKED))
+        found.append([gram for gram in of_forms[0] if all(gram in others for others in of_forms[1:])])
+    found.sort(key=len, reverse=True)  # long words are rare
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))[:_MAX_ASKED]
 
 
 def in_shard(grams: Iterable[int], shard: int) -> list[int]:
