@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -39,7 +38,7 @@ from imagegate.store.invariants import find_cheap_violations
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-_PURGE_BATCH_SIZE = 32
+_PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE = 32, 4
 # A batch in this time is 60,000 tasks a minute. At least as long as a batch took nothing is purged: where the writer is
 # busy, the purge is what waits.
 _PURGE_PERIOD_S = 0.032
@@ -150,10 +149,13 @@ async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
 async def _purge_rows(runtime: Runtime, purge_batch: Callable[[], Awaitable[int]]) -> bool:
     """Whether some are left."""
     end = time.monotonic() + _MAX_PURGE_S
-    while await _at_a_pace(purge_batch) >= _PURGE_BATCH_SIZE:
+    while True:
+        began = time.monotonic()
+        if await purge_batch() < _PURGE_BATCH_SIZE:
+            return False
+        await _pause(time.monotonic() - began)
         if time.monotonic() > end or runtime.wake_ups.draining:
             return True
-    return False
 
 
 async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
@@ -181,18 +183,18 @@ async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
 
 
 async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str]) -> None:
-    for first in range(0, len(task_ids), _PURGE_BATCH_SIZE):
-        batch = task_ids[first : first + _PURGE_BATCH_SIZE]
-        await _at_a_pace(functools.partial(runtime.db.write, purge.purge_tasks, keep_us, batch))
+    """In smaller batches where one takes long: what is old is often not in memory any more."""
+    first, size = 0, _MIN_PURGE_BATCH_SIZE
+    while first < len(task_ids):
+        began = time.monotonic()
+        await runtime.db.write(purge.purge_tasks, keep_us, task_ids[first : first + size])
+        first, took_s = first + size, time.monotonic() - began
+        await _pause(took_s)
+        size = max(size // 2, _MIN_PURGE_BATCH_SIZE) if took_s > _PURGE_PERIOD_S else min(2 * size, _PURGE_BATCH_SIZE)
 
 
-async def _at_a_pace(purge_batch: Callable[[], Awaitable[int]]) -> int:
-    began = time.monotonic()
-    count = await purge_batch()
-    if count:
-        took = time.monotonic() - began
-        await asyncio.sleep(max(_PURGE_PERIOD_S - took, took))
-    return count
+async def _pause(took_s: float) -> None:
+    await asyncio.sleep(max(_PURGE_PERIOD_S - took_s, took_s))
 
 
 async def sweep_spool(runtime: Runtime) -> None:
