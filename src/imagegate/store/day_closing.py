@@ -178,18 +178,10 @@ def write_closing(tx: Tx, day: int, closing: Closing) -> bool:
     for gone in closing.obsolete:
         where = " AND ".join(f"{name} = :{name}" for name in _KEY)
         tx.execute_nowait(f"DELETE FROM daily_sums WHERE {where}", msgspec.structs.asdict(gone))
-    for one in closing.sums:
-        tx.execute_nowait(_upsert("daily_sums", DailySum, _KEY), msgspec.structs.asdict(one))
-    for balance in closing.balances:
-        tx.execute_nowait(_upsert("daily_balances", DailyBalance, ("account", "day")), msgspec.structs.asdict(balance))
+    tx.insert_rows("daily_sums", [msgspec.structs.asdict(one) for one in closing.sums], replacing=_KEY)
+    balances = [msgspec.structs.asdict(one) for one in closing.balances]
+    tx.insert_rows("daily_balances", balances, replacing=("account", "day"))
     return True
-
-
-def _upsert(table: str, struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
-    names = struct.__struct_fields__
-    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
-    return f"""INSERT INTO {table} ({", ".join(names)}) VALUES (:{", :".join(names)})
-        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {changed}"""
 
 
 def close_day(tx: Tx, day: int, ended: EndedTasks) -> None:
