@@ -194,7 +194,6 @@ READ_WHOLE = {  # what is open, accounts, keys and refunds; of those that ended 
     "SCAN k",
     "SCAN refunds",
     "SCAN prices",
-    "SCAN ledger_archives",
     "SCAN 7-ROW VALUES CLAUSE",
 }
 SUBQUERIES = re.compile(r"SCAN (\(.*|piece|one|line|ended|bank|revenue|upstream)$")

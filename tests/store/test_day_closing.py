@@ -302,6 +302,39 @@ def test_a_day_is_closed_ten_minutes_after_its_end(open_database: OpenDatabase) 
     asyncio.run(scenario())
 
 
+def test_days_that_are_in_an_archive_stay_closed(open_database: OpenDatabase) -> None:
+    """Their entries are in a file: whoever summed them up again would find less."""
+    clock = FakeClock(FIRST * US_PER_DAY)
+    db = open_database(clock)
+
+    async def scenario() -> None:
+        await create_customer(db, 1)
+        clock.now += 9 * US_PER_DAY
+        await close_days(db)
+        await db.write(
+            lambda tx: tx.insert(
+                "ledger_archives",
+                month="2024-10",
+                first_day=FIRST,
+                last_day=FIRST + 3,
+                lines=1,
+                bytes=1,
+                sha256="",
+                file="",
+                commit_id="",
+                created=0,
+            )
+        )
+        clock.now = (FIRST + 1) * US_PER_DAY
+        assert await db.read(day_closing.is_reopening_due)
+        await db.write(day_closing.reopen)
+        assert not await db.read(day_closing.is_reopening_due)
+        clock.now += 30 * US_PER_DAY
+        assert await db.read(daily_sums.last_closed_day) == FIRST + 3
+
+    asyncio.run(scenario())
+
+
 def test_what_is_purged_stays_in_the_sums_of_its_day(open_database: OpenDatabase) -> None:
     clock = FakeClock(FIRST * US_PER_DAY)
     db = open_database(clock)

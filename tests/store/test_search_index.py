@@ -13,6 +13,7 @@ import pytest
 
 from imagegate.domain.accounts import ApiKey
 from imagegate.domain.images import ImageOrder
+from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.store import deletion, integrity, search, search_index, snapshot, tasks
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
@@ -41,7 +42,7 @@ async def add(db: Database, key: ApiKey, prompt: str, created: int) -> str:
 async def follow(db: Database) -> None:
     """What the worker does at each sweep, to the end."""
     while True:
-        batch = await db.read_report(search_index.read_batch)
+        batch = await db.read_report(search_index.read_batch, 3)
         if batch is not None:
             assert await db.write(search_index.add_batch, batch)
         elif not await db.write(search_index.take_back):
@@ -177,19 +178,16 @@ def test_where_the_clock_was_set_back_the_index_goes_back(open_database: OpenDat
     asyncio.run(scenario())
 
 
-def test_it_goes_behind_the_tasks_in_pieces_and_by_one_process_at_a_time(
-    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_goes_behind_the_tasks_in_pieces_and_by_one_process_at_a_time(open_database: OpenDatabase) -> None:
     async def scenario() -> None:
         clock = FakeClock(LATER)
         db = open_database(clock)
         _, key = await create_customer(db, 10**6)
         _, other = await create_customer(db, 10**6, "other")
-        monkeypatch.setattr(search_index, "TASKS_PER_WRITE", 3)
         made = [await add(db, (key, other)[number % 2], "a fox", LATER - 9 + number) for number in range(9)]
-        assert await db.read_report(search_index.read_batch) is None, "what is young may still be committed late"
+        assert await db.read_report(search_index.read_batch, 3) is None, "what is young may still be committed late"
         clock.now += search_index.LAG_US
-        batch = await db.read_report(search_index.read_batch)
+        batch = await db.read_report(search_index.read_batch, 3)
         assert batch is not None
         assert [one.task_id for one in batch.tasks] == made[:3]
         assert [await db.write(search_index.add_batch, batch) for _ in range(2)] == [True, False]
@@ -225,7 +223,7 @@ def test_what_is_deleted_leaves_the_index(open_database: OpenDatabase, delete: C
         made = [await add(db, key, "a fox", BEGAN + number) for number in range(3)]
         ended = "UPDATE tasks SET state = 'failed', ended = created WHERE id = :id"
         await db.write(lambda tx, one: tx.execute(ended, {"id": one}), made[1])
-        batch = await db.read_report(search_index.read_batch)
+        batch = await db.read_report(search_index.read_batch, 3)
         await follow(db)
         assert await indexed(db) == made
         await delete(db, account_id, made[1])
@@ -279,9 +277,15 @@ def test_every_statement_reads_by_an_index(tmp_path: Path) -> None:
 
         tx.fetch_all = run_explained  # type: ignore[method-assign]
         search_index.check_parts(tx)
-        batch = search_index.read_batch(tx)
+        batch = search_index.read_batch(tx, 9)
         assert batch is not None
         search_index.add_batch(tx, batch)
+        account_id, newest = batch.tasks[0].account_id, Position(batch.upto.created, batch.upto.id)
+        start = search.find_start(tx, account_id, "red", newest, Position(0, ""))
+        assert start is not None
+        # With a condition for which SQLite would take an index that has every task of the account.
+        named = {"account_id": account_id}
+        assert search.find_matches(tx, start, "tasks.account_id = :account_id", named, 9).positions
         tx.execute("UPDATE search_progress SET back_to = 1")
         search_index.take_back(tx)
 
@@ -294,7 +298,14 @@ def test_every_statement_reads_by_an_index(tmp_path: Path) -> None:
         finally:
             db.close()
         scanned = {step.split(" -- ")[0] for step in steps if step.startswith("SCAN")}
-        assert scanned == {"SCAN search_progress", "SCAN part"}
+        assert {step.split(" INDEX ")[0] for step in scanned} == {
+            "SCAN search_progress",
+            "SCAN part",
+            "SCAN TaskGrams VIRTUAL TABLE",
+        }
+        by_account = [step for step in steps if "tasks_listed (account_id=?" in step]
+        assert by_account, "the start of a search"
+        assert all("(created,id)<(?,?)" in step for step in by_account)
         assert any("tasks_listed_of_all (created>?" in step.replace("(created,id)", "created") for step in steps), steps
 
     asyncio.run(scenario())

@@ -15,7 +15,7 @@ from imagegate.runtime import Runtime
 from imagegate.store import day_closing, hour_closing
 from imagegate.store.database import Database
 from imagegate.store.day_closing import OPERATORS_ACCOUNTS, Closing, DailySum
-from imagegate.store.ended_tasks import EndedTasks, count_ended
+from imagegate.store.queries.ended_tasks import EndedTasks, count_ended
 
 T = TypeVar("T")
 

@@ -77,6 +77,8 @@ def _next_days(tx: Tx, account: str, first: int, closed: int, months: list[Row],
         return None
     month = next((month for month in months if month["last_day"] >= first), None)
     if month is not None and month["first_day"] <= first:
+        if month["last_day"] > closed:  # the clock was set back into it: its days are summed up again
+            return None
         return _Days(account, first, month["last_day"], archived=True)
     last = closed if month is None else min(closed, month["first_day"] - 1)
     beyond = tx.fetch_one(

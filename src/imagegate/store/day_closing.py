@@ -15,7 +15,7 @@ from imagegate.domain.accounts import SYS_BANK, SYS_UPSTREAM
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.store.daily_sums import CLOSING_DELAY_US, MARGIN_ACCOUNTS, last_closed_day, sum_entries
 from imagegate.store.dialect import indexed_by
-from imagegate.store.ended_tasks import EndedTasks
+from imagegate.store.queries.ended_tasks import EndedTasks
 from imagegate.store.transaction import Tx, name_values
 
 OPERATORS_ACCOUNTS = (SYS_BANK, SYS_UPSTREAM, *MARGIN_ACCOUNTS)
@@ -102,8 +102,10 @@ def reopen(tx: Tx) -> None:
 
 
 def _first_open(tx: Tx) -> dict[str, int]:
+    """Days whose entries are in the file of an archive stay closed: they cannot be summed up again."""
     moment = tx.now - CLOSING_DELAY_US
-    return {"day": moment // US_PER_DAY, "hour": moment // US_PER_HOUR}
+    archived = tx.fetch_int("SELECT COALESCE(MAX(last_day), -1) AS day FROM ledger_archives")
+    return {"day": max(moment // US_PER_DAY, archived + 1), "hour": moment // US_PER_HOUR}
 
 
 def list_accounts_of_day(tx: Tx, day: int, after: str, limit: int) -> AccountsOfDay:

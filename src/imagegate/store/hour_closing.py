@@ -8,7 +8,7 @@ import msgspec
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.store.daily_sums import CLOSING_DELAY_US, MARGIN_ACCOUNTS, sum_entries
 from imagegate.store.dialect import Row
-from imagegate.store.ended_tasks import EndedTasks, count_ended
+from imagegate.store.queries.ended_tasks import EndedTasks, count_ended
 from imagegate.store.route_hours import count_calls
 from imagegate.store.transaction import Tx
 

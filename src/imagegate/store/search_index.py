@@ -18,8 +18,8 @@ from imagegate.store.transaction import Tx, name_values
 
 # A task that is older than this has been committed, or never will be.
 LAG_US = 3 * US_PER_MINUTE
-# A commit of that many takes some milliseconds, for which the commands of others wait.
-TASKS_PER_WRITE = 100
+# Out of it go as many at a time.
+_TAKEN_BACK = 100
 TASKS_PER_CHECK = 2_000
 # The numbers of an account, and of each part of it that a search asks at a time.
 ACCOUNT_BITS, BLOCK_BITS = 40, 16
@@ -80,8 +80,8 @@ def grams_parameters(grams: list[int], number: int) -> dict[str, str]:
     return {"words": " ".join(map(str, grams)), "grams": "{" + ",".join(map(str, sharded)) + "}"}
 
 
-def read_batch(tx: Tx) -> Batch | None:
-    """The next tasks and their groups of letters; None where it is to be taken back first, or goes far enough."""
+def read_batch(tx: Tx, limit: int) -> Batch | None:
+    """The next `limit` tasks and their groups of letters; None where it goes far enough, or is to be taken back."""
     since = find_progress(tx)
     if since.back_to is not None:
         return None
@@ -89,7 +89,7 @@ def read_batch(tx: Tx) -> Batch | None:
         f"""SELECT tasks.id, tasks.account_id, tasks.created, {ORDER_PROMPT} AS prompt {_LISTED}
             AND (tasks.created, tasks.id) > (:created, :task_id) AND tasks.created < :end
         ORDER BY tasks.created, tasks.id LIMIT :limit""",
-        _position(since) | {"end": tx.now - LAG_US, "limit": TASKS_PER_WRITE},
+        _position(since) | {"end": tx.now - LAG_US, "limit": limit},
     )
     if not rows:
         return None
@@ -128,11 +128,11 @@ def take_back(tx: Tx) -> bool:
         f"""SELECT tasks.created, tasks.id {_INDEXED}
             AND tasks.created >= :back_to
         ORDER BY tasks.created DESC, tasks.id DESC LIMIT :limit""",
-        _position(since) | {"back_to": since.back_to, "limit": TASKS_PER_WRITE + 1},
+        _position(since) | {"back_to": since.back_to, "limit": _TAKEN_BACK + 1},
     )
-    for row in rows[:TASKS_PER_WRITE]:
+    for row in rows[:_TAKEN_BACK]:
         forget_task(tx, row["id"])
-    if len(rows) > TASKS_PER_WRITE:
+    if len(rows) > _TAKEN_BACK:
         _move(tx, Position(rows[-1]["created"], rows[-1]["id"]))
         return True
     if since.created >= since.back_to:

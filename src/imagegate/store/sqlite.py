@@ -177,6 +177,9 @@ class SqliteConnection:
     def lock(self, lock: Lock) -> None:
         """A transaction that writes already excludes every other one."""
 
+    def join_by_keys(self) -> None:
+        """It has no other joins."""
+
     def is_empty(self) -> bool:
         return not self.execute("SELECT name FROM sqlite_schema LIMIT 1", {})[1]
 

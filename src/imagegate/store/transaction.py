@@ -101,6 +101,10 @@ class Tx:
         """Take a lock that belongs to no row, until the commit."""
         self._connection.lock(lock)
 
+    def join_by_keys(self) -> None:
+        """Find the rows of joins one by one, until the commit: for few rows of big tables."""
+        self._connection.join_by_keys()
+
 
 def name_values(prefix: str, values: Sequence[str | int]) -> tuple[str, Params]:
     """Parameters for the list of an IN, and their names. Filled up to a power of two: few statements are prepared."""

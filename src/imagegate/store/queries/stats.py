@@ -12,7 +12,7 @@ from imagegate.domain.time import US_PER_DAY
 from imagegate.store import installation
 from imagegate.store.daily_sums import FOR_EVER, MARGIN_ACCOUNTS, balance_before, sum_days
 from imagegate.store.dialect import indexed_by
-from imagegate.store.ended_tasks import count_all_ended
+from imagegate.store.queries.ended_tasks import count_all_ended
 from imagegate.store.transaction import Tx
 
 
