@@ -35,6 +35,8 @@ _STATEMENTS_KEPT = 512
 # The log is written from its beginning again when all of it is in the database and nobody reads it; then its file is
 # cut to this. While somebody reads an old state it grows with what is written meanwhile.
 _KEPT_LOG_BYTES = 64 << 20
+# How long the writer waits for readers to begin the log again, and how often at most.
+_READERS_TIMEOUT_MS, _WAIT_EVERY_S = 150, 3.0
 # Past this, what has read for so long is stopped.
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
@@ -51,6 +53,7 @@ class SqliteConnection:
         self._names: dict[str, tuple[str, ...]] = {}  # by statement
         self._log = path.with_name(path.name + "-wal")
         self._deadline = self._read_began = math.inf
+        self._next_wait = 0.0
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
         if not readonly:
             # Without it a statement is planned anew for each new value of a parameter in its conditions. Lists have to
@@ -122,6 +125,19 @@ class SqliteConnection:
     def commit(self) -> None:
         self._db.execute("COMMIT")
         self._read_began = math.inf
+        if not self._readonly:
+            self._shorten_log()
+
+    def _shorten_log(self) -> None:
+        """Of readers that come one after the other there is always one that reads an older state, so the log would grow
+        for ever. Waiting for those of this moment is enough: the next ones read what is written now."""
+        now = time.monotonic()
+        if now > self._next_wait and self._log_bytes() > _KEPT_LOG_BYTES:
+            self._next_wait = now + _WAIT_EVERY_S
+            self._db.set_busy_timeout(_READERS_TIMEOUT_MS)
+            with contextlib.suppress(apsw.BusyError):
+                self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
 
     def rollback(self) -> None:
         # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
