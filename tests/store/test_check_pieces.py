@@ -193,6 +193,7 @@ READ_WHOLE = {  # what is open, accounts, keys and refunds; of those that ended 
     "SCAN tasks USING INDEX tasks_deadline",
     "SCAN k",
     "SCAN refunds",
+    "SCAN ledger_archives",
     "SCAN prices",
     "SCAN 7-ROW VALUES CLAUSE",
 }
