@@ -105,7 +105,7 @@ def test_s5_3_search_by_the_index_finds_what_the_rule_finds(open_database: OpenD
 
 
 @pytest.mark.usefixtures("by_index")
-def test_s5_3_a_search_asks_for_few_tasks_at_a_time_and_goes_on_by_cursor(
+def test_s5_3_search_asks_for_few_tasks_at_a_time_and_goes_on_by_cursor(
     open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
