@@ -33,7 +33,7 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
     """All figures of the database; its rows are changed by it."""
     pin(OTHER_CORE)
     figures: Figures = {}
-    with Gateway(place, "--no-workers") as gateway:
+    with Gateway(place) as gateway:
         progress = Progress(place)
         is_done = progress.watch(WATCHED_S)
         figures |= progress.figures()
@@ -44,7 +44,7 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
         pin(OTHER_CORE)
         tell("the rest of it at once")
     figures["sizes"] = table_sizes(place)
-    with Gateway(place, "--no-workers") as gateway:
+    with Gateway(place) as gateway:
         figures["start s"] = gateway.start_s
         time.sleep(2)
         figures["memory after start MB"] = pss_bytes(gateway.pid) / 1e6
@@ -61,10 +61,10 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
 
 def crash(place: Place, tell: Callable[[str], None]) -> Figures:
     """The start after a kill, and the whole check."""
-    with Gateway(place, "--no-workers") as gateway:
+    with Gateway(place) as gateway:
         uvloop.run(_creates(gateway.origin, find_owners(place)))
         gateway.kill()
-    with Gateway(place, "--no-workers") as gateway:
+    with Gateway(place) as gateway:
         pass  # what is checked while it serves begins here, and ends at its stop
     tell(f"start after a kill {gateway.start_s:.1f} s")
     seconds, done = place.run("check")
