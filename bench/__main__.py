@@ -1,6 +1,6 @@
 """`make bench`: one table from one run, written to docs/performance.md.
 
-Names of sections as arguments print these alone, and write nothing.
+Names of sections as arguments print these alone, and write nothing. `growth` has options of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import ceilings, cluster, latency, limits, process, requests, scale, store, task_profile, tasks
+from bench.growth import command as growth
+from bench.growth import report
 from bench.machine import describe_machine, describe_versions
 from bench.peers import ROOT
 from bench.table import Row, markdown
@@ -39,9 +41,7 @@ PAGE = ROOT / "docs" / "performance.md"
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["growth"]:
-        from bench.growth.command import main as growth
-
-        growth(arguments[1:])
+        growth.main(arguments[1:])
         return
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"sections, apart by commas or spaces: {', '.join(SECTIONS)}")
@@ -61,7 +61,8 @@ def main(arguments: list[str]) -> None:
     if not names and all(rows.values()):
         command = f"make bench{f' BEFORE={options.before}' if options.before else ''}"
         tables = {name: markdown(found) for name, found in rows.items()}
-        page = string.Template(TEMPLATE.read_text()).substitute(texts, command=command, **tables)
+        grown = report.tables(report.load(report.RESULTS))
+        page = string.Template(TEMPLATE.read_text()).substitute(texts, command=command, **tables, **grown)
         PAGE.write_text(page)
         print(f"\nwritten to {PAGE.relative_to(ROOT)}")
     failed = [name for name, found in rows.items() if not found]

@@ -88,7 +88,7 @@ def beside(place: Place, tell: Callable[[str], None]) -> Figures:
     owners, found = find_owners(place), Figures()
     for scenario in SCENARIOS:
         before = _count(place)
-        gateway = Gateway(place, "--no-workers", settings=scenario.settings)
+        gateway = Gateway(place, settings=scenario.settings)
         with gateway, sampled(lambda: _log_bytes(place), 0.2) as log:
             figures = uvloop.run(_measure(gateway.origin, owners, place.keys[OPERATOR], scenario))
         figures["write-ahead log MB"] = max(log) / 1e6

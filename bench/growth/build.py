@@ -24,9 +24,13 @@ FIRST_GRANT, GRANT = 10**15, 5 * 10**10  # nanos; the first is more than can be 
 
 def build(place: Place, tasks: int, tell: Callable[[str], None]) -> dict[str, float]:
     """Seconds by what took them. On PostgreSQL the database is empty."""
-    started, took = time.monotonic(), {}
     _begin(place)
-    loader: Loader = SqliteLoader(place.file) if place.engine == "sqlite" else PostgresLoader(place.url)
+    return fill(SqliteLoader(place.file) if place.engine == "sqlite" else PostgresLoader(place.url), tasks, tell)
+
+
+def fill(loader: Loader, tasks: int, tell: Callable[[str], None]) -> dict[str, float]:
+    """Fill a database that has the schema and prices, and close the loader."""
+    started, took = time.monotonic(), {}
     indexes = loader.drop_indexes()
     loader.execute(f"{loader.stage} {statements.STAGE}")
     now = time.time_ns() // 1000

@@ -14,7 +14,7 @@ from typing import Any
 from bench.growth import report
 from bench.growth.beside import beside
 from bench.growth.build import build
-from bench.growth.measure import measure, migrate
+from bench.growth.measure import crash, measure, migrate
 from bench.growth.place import opened
 from bench.peers import ROOT
 
@@ -23,8 +23,9 @@ TEMPLATE, PAGE = ROOT / "bench" / "performance.md", ROOT / "docs" / "performance
 _ACTS = {
     "build": "make the database of --tasks in --folder",
     "migrate": "bring it to the schema of this program, with the time of it",
-    "measure": "ask everything of it, create and work on tasks, kill the gateway, check all invariants",
+    "measure": "ask everything of it, create tasks and work on them",
     "beside": "measure a small account's requests beside costly ones of others, and purge",
+    "crash": "kill the gateway, start it again, and check all invariants",
     "run": "all of these for each of --sizes in turn, and delete each database after it",
     "report": "print the tables of --results, write them to docs/performance.md, and say what is not flat",
 }
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> None:
         return
     if options.folder is None:
         parser.error("--folder is needed")
-    acts, sizes = ([options.act], [options.tasks]) if options.act != "run" else (list(_ACTS)[:4], options.sizes)
+    acts, sizes = ([options.act], [options.tasks]) if options.act != "run" else (list(_ACTS)[:5], options.sizes)
     for tasks in sizes:
         folder = options.folder / f"{options.engine}-{tasks}" if options.act == "run" else options.folder
         for act in acts:
@@ -76,6 +77,8 @@ def _act(act: str, folder: Path, engine: str, tasks: int, before: str | None, te
                 return {"migrate s": migrate(place, tell)}
             case "measure":
                 return measure(place, tell)
+            case "crash":
+                return crash(place, tell)
             case _:
                 return {"beside": beside(place, tell)}
 
@@ -84,7 +87,7 @@ def _keep(path: Path, name: str, figures: dict[str, Any]) -> None:
     """Beside what earlier runs left there."""
     kept = report.load(path)
     kept[name] = kept.get(name, {}) | figures
-    path.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
 def _report(results: Path, tell: Tell) -> None:

@@ -85,14 +85,16 @@ class PostgresLoader:
     """Keys and references too are made at the end, references without a look-up of each: the rows are right."""
 
     stage, empty = "CREATE UNLOGGED TABLE", "TRUNCATE"  # for both connections
-    _SERVER = ("fsync = off", "full_page_writes = off", "autovacuum = off", "max_wal_size = '2GB'")
+    _SETTINGS = ("fsync = off", "full_page_writes = off", "autovacuum = off", "max_wal_size = '2GB'")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, owns_server: bool = True) -> None:
+        self._owns_server = owns_server
         self._connections = [psycopg.connect(url, autocommit=True) for _ in range(2)]
         self._db = self._connections[0]
-        for setting in self._SERVER:
-            self.execute(f"ALTER SYSTEM SET {setting}")
-        self.execute("SELECT pg_reload_conf()")
+        if owns_server:
+            for setting in self._SETTINGS:
+                self.execute(f"ALTER SYSTEM SET {setting}")
+            self.execute("SELECT pg_reload_conf()")
         for connection in self._connections:
             for setting in ("synchronous_commit = off", "maintenance_work_mem = '1GB'", "work_mem = '256MB'"):
                 connection.execute(f"SET {setting}")
@@ -144,8 +146,9 @@ class PostgresLoader:
 
     def finish(self) -> None:
         self.execute("VACUUM (ANALYZE)")
-        self.execute("ALTER SYSTEM RESET ALL")
-        self.execute("SELECT pg_reload_conf()")
-        self.execute("CHECKPOINT")
+        if self._owns_server:
+            self.execute("ALTER SYSTEM RESET ALL")
+            self.execute("SELECT pg_reload_conf()")
+            self.execute("CHECKPOINT")
         for connection in self._connections:
             connection.close()

@@ -10,9 +10,9 @@ from typing import Any
 
 import uvloop
 
+from bench.growth.catch_up import Progress, catch_up
 from bench.growth.operations import Operation, create_request, operations
 from bench.growth.place import OPERATOR, Place
-from bench.growth.rows import DAY, SECOND
 from bench.growth.served import Gateway, Owner, find_owners
 from bench.http_load import Connection, drive
 from bench.processes import OTHER_CORE, Upstream, pin, pss_bytes, unpin
@@ -24,8 +24,7 @@ MIN_SLOW_SAMPLES, MAX_SLOW_S = 3, 6.0
 GIVE_UP_S = 10.0  # after a call as long, what there is is taken
 CREATES, CLIENTS, CREATED_S = 300, 16, 2.0
 WARM_UP_S, WORKED_S = 1.0, 8.0
-# A day is closed some minutes after its end, and words of the newest tasks are looked for in the tasks themselves.
-MAX_CATCH_UP_S, INDEXED_BEFORE = 3600, 900 * SECOND
+WATCHED_S = 120  # of what the program does in the background after an upgrade
 
 Figures = dict[str, Any]
 
@@ -34,12 +33,18 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
     """All figures of the database; its rows are changed by it."""
     pin(OTHER_CORE)
     figures: Figures = {}
-    with Gateway(place, "--no-workers") as gateway:
-        figures["start after an upgrade or build s"] = gateway.start_s
-        figures["caught up s"] = wait_until_caught_up(place)
-    tell(f"first start {gateway.start_s:.1f} s, caught up in {figures['caught up s']:.1f} s")
+    with Gateway(place) as gateway:
+        progress = Progress(place)
+        is_done = progress.watch(WATCHED_S)
+        figures |= progress.figures()
+    tell(f"first start {gateway.start_s:.1f} s, in the background: {figures}")
+    if not is_done:
+        unpin()
+        catch_up(place)
+        pin(OTHER_CORE)
+        tell("the rest of it at once")
     figures["sizes"] = table_sizes(place)
-    with Gateway(place, "--no-workers") as gateway:
+    with Gateway(place) as gateway:
         figures["start s"] = gateway.start_s
         time.sleep(2)
         figures["memory after start MB"] = pss_bytes(gateway.pid) / 1e6
@@ -47,19 +52,25 @@ def measure(place: Place, tell: Callable[[str], None]) -> Figures:
         figures["operations"] = uvloop.run(_ask_all(gateway.origin, owners, place.keys[OPERATOR], tell))
         figures["memory after reads MB"] = pss_bytes(gateway.pid) / 1e6
         figures["operations"] |= uvloop.run(_creates(gateway.origin, owners))
-        gateway.kill()
     tell("creates")
-    with Gateway(place, "--no-workers") as gateway:
-        figures["start after a kill s"] = gateway.start_s
-    tell(f"start after a kill {gateway.start_s:.1f} s")
     figures["claim and settle per s"] = _work(place)
     tell(f"claim and settle {figures['claim and settle per s']:.1f}/s")
     unpin()
-    seconds, done = place.run("check")
-    figures["check s"] = seconds
-    figures["check"] = done.returncode, (done.stdout + done.stderr).strip()[-500:]
-    tell(f"check {seconds:.1f} s: {figures['check']}")
     return figures
+
+
+def crash(place: Place, tell: Callable[[str], None]) -> Figures:
+    """The start after a kill, and the whole check."""
+    with Gateway(place) as gateway:
+        uvloop.run(_creates(gateway.origin, find_owners(place)))
+        gateway.kill()
+    with Gateway(place) as gateway:
+        pass  # what is checked while it serves begins here, and ends at its stop
+    tell(f"start after a kill {gateway.start_s:.1f} s")
+    seconds, done = place.run("check")
+    said = (done.stdout + done.stderr).strip().splitlines()
+    tell(f"check {seconds:.1f} s: {done.returncode}, {said[:5]}")
+    return {"start after a kill s": gateway.start_s, "check s": seconds, "check": [done.returncode, *said[:5]]}
 
 
 def migrate(place: Place, tell: Callable[[str], None]) -> float:
@@ -181,17 +192,3 @@ def table_sizes(place: Place) -> Figures:
     rows = place.query("SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables")
     [(whole,)] = place.query("SELECT pg_database_size(current_database())")
     return {**dict(rows), "whole": whole}
-
-
-def wait_until_caught_up(place: Place) -> float:
-    """Until what is made in the background of the rows that are there is made; the seconds of it."""
-    started = time.monotonic()
-    [(newest,)] = place.query("SELECT created FROM tasks WHERE deleted IS NULL ORDER BY created DESC LIMIT 1")
-    while time.monotonic() - started < MAX_CATCH_UP_S:
-        [(day,)] = place.query("SELECT MAX(day) FROM closed_days")
-        [(indexed,)] = place.query("SELECT created FROM search_progress")
-        now = time.time_ns() // 1000
-        if day == now // DAY - 1 and indexed >= min(newest, now - INDEXED_BEFORE):
-            return time.monotonic() - started
-        time.sleep(0.5)
-    raise RuntimeError(f"after {MAX_CATCH_UP_S} s days are closed up to {day}, words indexed up to {indexed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ _ONCE = {
     "start s": "s",
     "start after a kill s": "s",
     "migrate s": "s",
-    "caught up s": "s",
+    "days closed s": "s",
+    "words indexed s": "s",
+    "tasks indexed per minute": "/min",
     "check s": "s",
     "claim and settle per s": "/s",
     "memory after start MB": "MB",
@@ -27,7 +30,9 @@ _ONCE_NAMES = {
     "start s": "start after a clean stop",
     "start after a kill s": "start after a kill",
     "migrate s": "`imagegate migrate` from 0.6.0",
-    "caught up s": "in the background after that: closing days, indexing words",
+    "days closed s": "in the background after that, ninety days closed",
+    "words indexed s": "and the words of all prompts indexed",
+    "tasks indexed per minute": "tasks whose words are indexed",
     "check s": "`imagegate check`",
     "claim and settle per s": "claim and settle, an upstream that answers at once",
     "memory after start MB": "memory after the start",
@@ -156,10 +161,8 @@ def not_flat(figures: Figures, ratio: float = 2.0, at_least_ms: float = 3.0) -> 
 
 def fill_section(page: str, template: str, figures: Figures) -> str:
     """The page with its section of growth written anew, and all others as they are."""
-    import string
-
     section = string.Template(_section(template)).substitute(tables(figures))
-    return page.replace(_section(page), section)
+    return page.replace(_section(page), section) if HEADING in page else f"{page.rstrip()}\n\n{section}"
 
 
 def _section(text: str) -> str:

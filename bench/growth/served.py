@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
 from dataclasses import dataclass
 
 import psutil
@@ -15,23 +16,30 @@ from bench.growth.place import Place
 from bench.growth.rows import BIG, MODELS, SMALL
 from bench.processes import GATEWAY_CORE, Server, tree
 
-NOWHERE = "http://127.0.0.1:9/v1"  # of an upstream that nobody calls
 MAX_START_S = 1200
 
 
 class Gateway(Server):
+    """It does everything in the background, and has a place for one task: with an upstream that never answers, which
+    is what it has without `base_url`, all others wait."""
+
     start_timeout_s = MAX_START_S
 
-    def __init__(
-        self, place: Place, *options: str, base_url: str = NOWHERE, settings: dict[str, int] | None = None
-    ) -> None:
+    def __init__(self, place: Place, *, base_url: str = "", settings: dict[str, int] | None = None) -> None:
+        self._silent = socket.create_server(("127.0.0.1", 0))
+        silent = f"http://127.0.0.1:{self._silent.getsockname()[1]}/v1"
         config = place.folder / "gateway.toml"
-        upstreams = "".join(upstream_config(name, base_url) for name in ("stand-in", "second"))
+        upstreams = "".join(upstream_config(name, base_url or silent) for name in ("stand-in", "second"))
         config.write_text(upstreams + "".join(route_config("stand-in", model=model) for model, _ in MODELS))
         self.origin = f"http://127.0.0.1:{free_port()}"
-        command = place.command("serve", "--port", self.origin.rpartition(":")[2], "--config", str(config), *options)
-        environment = place.environment(**{"task_days": 3650, **(settings or {})})
+        command = place.command("serve", "--port", self.origin.rpartition(":")[2], "--config", str(config))
+        one_place = {} if base_url else {"workers": 1, "drain_s": 1}
+        environment = place.environment(**{"task_days": 3650, **one_place, **(settings or {})})
         super().__init__(command, f"{self.origin}/healthz", place.folder / "log", core=GATEWAY_CORE, env=environment)
+
+    def stop(self) -> None:
+        super().stop()
+        self._silent.close()
 
     def kill(self) -> None:
         """Like the kernel when memory is out: nothing is closed."""
@@ -77,7 +85,9 @@ def find_owner(place: Place, name: str) -> Owner:
         for depth, where in ((90, 0.9), (50, 0.5))
     }
     at[5000] = place.query(f"SELECT created, id {newest_first}", account, min(5000, count // 2))[0]
-    some = place.query("SELECT id FROM tasks WHERE account_id = ? AND created >= ? LIMIT 50", account, at[50][0])
+    some = place.query(
+        "SELECT id FROM tasks WHERE account_id = ? AND created >= ? AND deleted IS NULL LIMIT 50", account, at[50][0]
+    )
     [(oldest,)] = place.query(
         "SELECT id FROM tasks WHERE account_id = ? AND state = 'completed' ORDER BY created, id LIMIT 1", account
     )

@@ -119,11 +119,12 @@ class WakeUps:
 
     `place_wanted`: tasks may wait in the queue because no call could begin. `worker_running`: this process claims tasks
     at the moment. `closing`: it is about to end. `waits_ended`: nobody waits for a task any more. `broken_invariants`:
-    what the last sweep found, `broken_books` and `database_damage` what the checks after an unclean stop found.
-    `running`: the tasks that this process carries out. Of them, `cancel_requested` are those that their customers have
-    asked to cancel, and `sent_tasks` those of which an upstream has or had a call. `drain_requested`: no call begins
-    any more. `drain_at_once`: nothing is waited for. `drained`: no task runs. `last_ended`: when a task last ended
-    here, or the process began, by `time.monotonic()`. `heartbeats` pings event streams that are silent.
+    what the last sweep found, `broken_books` and `database_damage` what the checks after an unclean stop found;
+    `file_check_running`: the second of these goes on. `running`: the tasks that this process carries out. Of them,
+    `cancel_requested` are those that their customers have asked to cancel, and `sent_tasks` those of which an upstream
+    has or had a call. `drain_requested`: no call begins any more. `drain_at_once`: nothing is waited for. `drained`: no
+    task runs. `last_ended`: when a task last ended here, or the process began, by `time.monotonic()`. `heartbeats`
+    pings event streams that are silent.
     """
 
     def __init__(self) -> None:
@@ -138,6 +139,7 @@ class WakeUps:
         self.broken_invariants: frozenset[str] = frozenset()
         self.broken_books: frozenset[str] = frozenset()
         self.database_damage = ""
+        self.file_check_running = False
         self.running: set[str] = set()
         self.cancel_requested: set[str] = set()
         self.sent_tasks: set[str] = set()

@@ -24,6 +24,7 @@ from imagegate.store import (
     api_keys,
     claims,
     day_closing,
+    hour_closing,
     ledger,
     prices,
     purge,
@@ -213,6 +214,12 @@ def deadlocks(url: str) -> int:
         row = watch.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
     assert row
     return int(row[0])
+
+
+async def close_hours(db: Database) -> None:
+    """Close the hours that are over of today and yesterday, as the sweep does."""
+    while (hour := await db.read(hour_closing.find_next_hour)) is not None:
+        await db.write(hour_closing.close_hour, hour, await db.read(hour_closing.sum_hour, hour))
 
 
 async def close_days(db: Database) -> None:

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
-from imagegate.domain.time import US_PER_MINUTE
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.store import attempts, invariants, ledger, purge, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.invariants import Check, Place, find_newest_violations
@@ -21,7 +21,9 @@ from tests.conftest import OpenDatabase
 from tests.store.helpers import (
     LEASE_US,
     ROUTE,
+    FakeClock,
     claim_tasks,
+    close_days,
     create_customer,
     new_attempt,
     new_refund,
@@ -96,13 +98,15 @@ def test_what_has_no_parent_lies_in_no_gap(open_database: OpenDatabase, database
 
 
 def test_nothing_looks_wrong_that_is_written_between_two_pieces(open_database: OpenDatabase) -> None:
-    """Tasks come, are settled, refunded and purged, money is granted: each between two pieces."""
+    """Tasks come, are settled, refunded and purged, money is granted, days are closed: each between two pieces."""
+    clock = FakeClock()
+    db = open_database(clock)
+    check = Check(BOOK_INVARIANTS)
+    done: list[str] = []
 
     async def scenario() -> None:
-        db = open_database()
         account_id, key = await create_customer(db, 1_000_000)
         error = TaskError(TaskErrorCode.service_error, "test")
-        done: list[str] = []
 
         async def settle() -> None:
             await db.write(tasks.submit_task, account_id, new_task(key), None, 100)
@@ -113,7 +117,7 @@ def test_nothing_looks_wrong_that_is_written_between_two_pieces(open_database: O
             done.append(task.id)
 
         async def refund() -> None:
-            assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.pop(0))), refunds.Refund)
+            assert isinstance(await db.write(refunds.refund_task, account_id, new_refund(done.pop())), refunds.Refund)
 
         async def fail() -> None:
             await db.write(tasks.submit_task, account_id, new := new_task(key), None, 100)
@@ -123,21 +127,21 @@ def test_nothing_looks_wrong_that_is_written_between_two_pieces(open_database: O
             await db.write(ledger.grant, account_id, 5, f"grant:{check.rows.total()}", "test")
 
         async def forget() -> None:
-            await db.write(
-                lambda tx: tx.execute("UPDATE assets SET deleted = :now WHERE task_id = :id", {"id": done[-1]})
-            )
-            assert await db.write(purge.purge_tasks, -US_PER_MINUTE, [done[-1]]) == 1
-            done.pop()
+            gone = done.pop(0)
+            await db.write(lambda tx: tx.execute("UPDATE assets SET deleted = 1 WHERE task_id = :id", {"id": gone}))
+            assert await db.write(purge.purge_tasks, US_PER_HOUR, [gone]) == 1
 
         for _ in range(12):
             await settle()
-        check, acts, number = Check(BOOK_INVARIANTS), (settle, refund, settle, grant, fail, forget), 0
+        clock.now += US_PER_DAY
+        acts, number = (settle, refund, settle, grant, fail, lambda: close_days(db), forget), 0
         while not check.is_done:
             check.share = 0.0003  # three holds or entries, one of all else
             await db.read_report(check.check_piece)
             await acts[number % len(acts)]()
-            number += number < 40
-        assert number == 40
+            number += number < 42
+            clock.now += US_PER_HOUR
+        assert number == 42
         assert check.violations == []
         assert await db.read_report(find_newest_violations) == []
 
@@ -189,10 +193,15 @@ READ_WHOLE = {  # what is open, accounts, keys and refunds; of those that ended 
     "SCAN tasks USING INDEX tasks_deadline",
     "SCAN k",
     "SCAN refunds",
+    "SCAN ledger_archives",
     "SCAN prices",
     "SCAN 7-ROW VALUES CLAUSE",
 }
 SUBQUERIES = re.compile(r"SCAN (\(.*|piece|one|line|ended|bank|revenue|upstream)$")
+
+
+def explain(tx: Tx, sql: str, params: dict[str, Any]) -> list[Any]:
+    return tx.fetch_all(f"EXPLAIN QUERY PLAN {sql}", params)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -213,7 +222,7 @@ def test_no_statement_reads_a_whole_table(open_database: OpenDatabase, monkeypat
         monkeypatch.undo()
         assert len(asked) > 2 * len(INVARIANTS)
         for sql, params in asked.items():
-            plan = await db.read(lambda tx, sql=sql, params=params: tx.fetch_all(f"EXPLAIN QUERY PLAN {sql}", params))
+            plan = await db.read(explain, sql, params)
             whole = {row["detail"] for row in plan if row["detail"].startswith("SCAN ")}
             assert {one for one in whole if not SUBQUERIES.match(one)} <= READ_WHOLE, sql
 

@@ -19,6 +19,7 @@ from imagegate.store import (
     attempts,
     daily_sums,
     day_closing,
+    hour_closing,
     ledger,
     refunds,
     settlement,
@@ -27,6 +28,7 @@ from imagegate.store import (
 from imagegate.store.database import Database
 from imagegate.store.queries.margin import sum_margin, sum_margin_by_day
 from imagegate.store.queries.overview import load_overview
+from imagegate.store.queries.route_stats import sum_spend_by_route
 from imagegate.store.queries.stats import load_stats
 from imagegate.store.queries.usage import sum_usage
 from imagegate.store.transaction import Tx
@@ -37,6 +39,7 @@ from tests.store.helpers import (
     FakeClock,
     claim_tasks,
     close_days,
+    close_hours,
     create_customer,
     new_attempt,
     new_key,
@@ -133,19 +136,33 @@ class Book:
             ]
         for days in ((FIRST, last), (FIRST + 1, last - 1), (last, last)):
             found[f"margin {days}"] = sum_margin(tx, *days), sum_margin_by_day(tx, *days), load_overview(tx, *days)
+        for hours in (24, 7):
+            found[f"routes {hours}"] = sum_spend_by_route(tx, tx.now - hours * US_PER_HOUR)
         return found
 
 
 def load_closed(tx: Tx) -> dict[str, Any]:
     """All that is known of closed days."""
-    keys = {"daily_sums": 6, "daily_balances": 2, "closed_days": 1}
+    keys = {
+        "daily_sums": 6,
+        "daily_balances": 2,
+        "closed_days": 1,
+        "hourly_sums": 5,
+        "route_hours": 2,
+        "closed_hours": 1,
+    }
     found: dict[str, Any] = {
         table: tx.fetch_all(f"SELECT * FROM {table} ORDER BY {', '.join(str(n + 1) for n in range(key))}")
         for table, key in keys.items()
     }
-    for row in found["closed_days"]:
+    for row in found["closed_days"] + found["closed_hours"]:
         del row["closed"]
     return found
+
+
+def forget_all(tx: Tx, tables: tuple[str, ...]) -> None:
+    for table in tables:
+        tx.execute(f"DELETE FROM {table}")
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -157,8 +174,11 @@ def test_every_reader_says_the_same_before_and_after_days_are_closed(open_databa
         book = Book(db, clock, seed)
         await book.open()
         await book.write(40)
-        before, closed = await db.read(book.read_all), []
-        assert await db.read(daily_sums.last_closed_day) is None
+        before = await db.read(book.read_all)
+        await close_hours(db)
+        assert await db.read(hour_closing.find_next_hour) is None
+        assert await db.read(book.read_all) == before
+        closed: list[int] = []
         while (day := await db.read(day_closing.find_next_day)) is not None:
             await close_day(db, day)
             closed.append(day)
@@ -168,8 +188,12 @@ def test_every_reader_says_the_same_before_and_after_days_are_closed(open_databa
         assert await db.read(book.read_all) == before
         await book.write(10)
         after = await db.read(book.read_all)
-        await db.write(lambda tx: tx.execute("DELETE FROM closed_days"))
+        await close_hours(db)
         assert await db.read(book.read_all) == after, "what is open adds to what is closed"
+        await db.write(forget_all, ("closed_hours",))
+        assert await db.read(book.read_all) == after
+        await db.write(forget_all, ("closed_days",))
+        assert await db.read(book.read_all) == after
 
     asyncio.run(scenario())
 
@@ -226,22 +250,25 @@ def test_a_clock_that_is_set_back_opens_days_again(open_database: OpenDatabase) 
         book = Book(db, clock, 6)
         await book.open()
         await book.write(30)
+        await close_hours(db)
         await close_days(db)
         latest = clock.now
         clock.now = (FIRST + 1) * US_PER_DAY + US_PER_HOUR
-        await book.write(3)
+        await book.settle(book.keys[0])
         found = await db.read(book.read_all)
         assert await db.read(day_closing.is_reopening_due)
-        await db.write(day_closing.reopen_days)
+        await db.write(day_closing.reopen)
         assert await db.read(book.read_all) == found, "also before they were opened"
         assert await db.read(daily_sums.last_closed_day) == clock.now // US_PER_DAY - 1
+        await book.write(3)
         clock.now = latest
         before = await db.read(book.read_all)
+        await close_hours(db)
         await close_days(db)
         assert await db.read(book.read_all) == before
         closed = await db.read(load_closed)
-        for table in closed:
-            await db.write(lambda tx, table=table: tx.execute(f"DELETE FROM {table}"))
+        await db.write(forget_all, tuple(closed))
+        await close_hours(db)
         await close_days(db)
         assert await db.read(load_closed) == closed, "as if nothing had been closed before"
 
@@ -258,8 +285,52 @@ def test_a_day_is_closed_ten_minutes_after_its_end(open_database: OpenDatabase) 
         await create_customer(db, 1)
         clock.now = (FIRST + 1) * US_PER_DAY + 10 * US_PER_MINUTE - 1
         assert await db.read(day_closing.find_next_day) is None
+        assert await db.read(hour_closing.find_next_hour) == FIRST * 24
+        await close_hours(db)
+        assert await db.read(lambda tx: daily_sums.closed_hours(tx, 0, tx.now)) == (
+            FIRST * US_PER_DAY,
+            FIRST * US_PER_DAY + 23 * US_PER_HOUR,
+        )
         clock.now += 1
         assert await db.read(day_closing.find_next_day) == FIRST
+        assert await db.read(hour_closing.find_next_hour) == FIRST * 24 + 23
+        await close_days(db)
+        clock.now -= 1
+        assert await db.read(day_closing.is_reopening_due), "the clock was set back"
+        assert await db.read(daily_sums.last_closed_day) is None
+
+    asyncio.run(scenario())
+
+
+def test_days_that_are_in_an_archive_stay_closed(open_database: OpenDatabase) -> None:
+    """Their entries are in a file: whoever summed them up again would find less."""
+    clock = FakeClock(FIRST * US_PER_DAY)
+    db = open_database(clock)
+
+    async def scenario() -> None:
+        await create_customer(db, 1)
+        clock.now += 9 * US_PER_DAY
+        await close_days(db)
+        await db.write(
+            lambda tx: tx.insert(
+                "ledger_archives",
+                month="2024-10",
+                first_day=FIRST,
+                last_day=FIRST + 3,
+                lines=1,
+                bytes=1,
+                sha256="",
+                file="",
+                commit_id="",
+                created=0,
+            )
+        )
+        clock.now = (FIRST + 1) * US_PER_DAY
+        assert await db.read(day_closing.is_reopening_due)
+        await db.write(day_closing.reopen)
+        assert not await db.read(day_closing.is_reopening_due)
+        clock.now += 30 * US_PER_DAY
+        assert await db.read(daily_sums.last_closed_day) == FIRST + 3
 
     asyncio.run(scenario())
 

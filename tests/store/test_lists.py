@@ -10,7 +10,7 @@ import pytest
 from imagegate.store.daily_sums import SUM_ENTRIES
 from imagegate.store.database import MAX_LISTS_PER_ACCOUNT, REPORT_READERS
 from imagegate.store.dialect import QueryTimeout
-from imagegate.store.ended_tasks import COUNT_ENDED
+from imagegate.store.queries.ended_tasks import COUNT_ENDED
 from imagegate.store.queries.stats import COUNT_UNFINISHED, COUNT_WEBHOOKS
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase

@@ -48,6 +48,10 @@ def count_rows(tx: Tx) -> dict[str, int]:
     return {table: tx.fetch_int(f"SELECT COUNT(*) AS number FROM {table}") for table in counted}
 
 
+def list_hosts(tx: Tx) -> list[str]:
+    return [row["host"] for row in tx.fetch_all("SELECT host FROM webhook_hosts")]
+
+
 async def submit(db: Database, key: ApiKey, use: IdempotencyKey | None = None, url: str | None = None) -> tasks.NewTask:
     now = await db.read(lambda tx: tx.now)
     new = msgspec.structs.replace(new_task(key, callback_url=url), created=now, deadline=now + DAY)
@@ -141,6 +145,7 @@ def test_what_is_not_over_stays(open_database: OpenDatabase) -> None:
         clock.now += 31 * DAY
         await close_days(db)
         assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its bytes are not deleted"
+        assert await db.write(purge.purge_tasks, 30 * DAY, [keyed]) == 0, "a command believes no list"
         await delete_bytes(db)
         assert await db.write(purge_old_tasks, 30 * DAY, 50) == 0, "its key is not forgotten"
         assert await db.write(idempotency.purge_expired_keys, 50) == []
@@ -220,6 +225,12 @@ def test_closed_test_webhooks_go_and_waiting_ones_stay(open_database: OpenDataba
         clock.now += 30 * DAY
         assert await db.write(purge.purge_test_webhooks, 30 * DAY, 50) == 1
         assert {"deliveries": 1, "delivery_attempts": 0}.items() <= (await db.read(count_rows)).items()
+        assert await db.read(list_hosts) == ["hook.test"], "one is on its way there"
+        for sent in await db.write(deliveries.claim_deliveries, "hook.test", "one", LEASE_US, 1):
+            await db.write(deliveries.end_attempt, account_id, sent.delivery.id, 1, result, ())
+        clock.now += 30 * DAY
+        assert await db.write(purge.purge_test_webhooks, 30 * DAY, 50) == 1
+        assert await db.read(list_hosts) == [], "a receiver without deliveries is forgotten"
         assert await db.snapshot(find_violations, US_PER_MINUTE) == []
 
     asyncio.run(scenario())

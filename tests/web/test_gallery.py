@@ -10,10 +10,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from imagegate.security.signing import to_base64url
 from tests.support.gateway import THUMBNAILS, Gateway
 from tests.web.browser import DESKTOP, Tabs, open_page, sign_in
 from tests.web.conftest import RoutedSite
@@ -148,6 +150,47 @@ def test_l24_words_in_any_order_and_filters_find_it_again(tabs: Tabs, gateway: G
         with gateway.client(key) as http:
             kept = {row["id"]: row.get("metadata") for row in http.get("/v1/tasks").json()["data"]}
         assert kept == {fox: {"tags": "winter"}, hares: {"starred": "true"}, barn: {"tags": "spring"}}
+        assert complaints == []
+
+
+def test_l24_lists_go_on_behind_pages_without_rows_and_totals_have_an_end(tabs: Tabs, gateway: Gateway) -> None:
+    """The gateway looks through so many tasks for a page. With few tasks there is no such page: it is put before."""
+    key = gateway.new_key("rare", "1000")
+    fox = _make(gateway, key, "logo of a rare fox")
+    empty_pages = 0
+
+    def answer(route: Route) -> None:
+        nonlocal empty_pages
+        if "cursor=" in route.request.url and empty_pages:
+            empty_pages -= 1
+            newest = to_base64url(msgspec.json.encode((2**62 - 1, "")))
+            route.fulfill(json={"object": "list", "data": [], "has_more": True, "next_cursor": newest})
+        elif "page_size=" in route.request.url:
+            route.fulfill(json={**route.fetch().json(), "total": 10_000, "total_capped": True})
+        else:
+            route.continue_()
+
+    with tabs.open() as (page, complaints):
+        sign_in(page, gateway.url, key)
+        page.route("**/v1/tasks?*", answer)
+        for place in ("/", "/dashboard#/tasks"):
+            shown = _tile(page, fox) if place == "/" else page.locator("tbody tr[data-row]")
+            empty_pages = 3
+            page.goto(gateway.url + place)
+            expect(shown).to_be_visible()
+            assert empty_pages == 0
+            empty_pages = 25
+            page.reload()
+            expect(page.locator("[data-search-on]")).to_contain_text("Nothing found so far")
+            assert empty_pages == 4, "twenty-one requests, and then somebody has to ask"
+            expect(page.locator("[data-no-match], .welcome, [data-empty]")).to_have_count(0)
+            page.locator("[data-search-on] button").click()
+            expect(shown).to_be_visible()
+            expect(page.locator("[data-search-on]")).to_have_count(0)
+        page.goto(f"{gateway.url}/dashboard#/overview")
+        expect(page.locator(".tile", has_text="Failed").get_by_text("10,000+")).to_be_visible()
+        page.goto(gateway.url)
+        expect(page.locator("[data-tally]")).to_have_text("0 running, 10,000+ done")
         assert complaints == []
 
 

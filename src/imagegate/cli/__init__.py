@@ -1,9 +1,9 @@
 """The command line. Every command takes `--data DIR` and `--config FILE`.
 
 Commands of the operator (`accounts`, `keys`, `credits grant`, `credits refund`, `margin`, `audit`, `secret`, `migrate`,
-`backup`, `check`, `doctor`) work on the data folder, also while a gateway runs, and `copy` while none does; commands of
-a customer (`generate`, `edit`, `quote`, `tasks`, `cancel`, `models`, `credits`, `webhooks`, `mcp`) call a gateway over
-HTTP.
+`backup`, `archive`, `check`, `doctor`) work on the data folder, also while a gateway runs, and `copy` while none does;
+commands of a customer (`generate`, `edit`, `quote`, `tasks`, `cancel`, `models`, `credits`, `webhooks`, `mcp`) call a
+gateway over HTTP.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ _COMMANDS = {
     "mcp": "mcp:mcp",
     "upstreams": "upstreams:upstreams",
     "migrate": "migrate:migrate",
+    "compact": "compact:compact",
+    "stats": "stats:stats",
     "backup": "backup:backup",
     "copy": "backup:copy",
+    "archive": "archive:archive",
     "check": "check:check",
     "doctor": "check:doctor",
     "health": "health:health",

@@ -26,13 +26,17 @@ def describe_failure(error: Exception) -> str | None:
     # Here, because they bring the database drivers and the ciphers along, which `health` and `--help` can do without.
     from imagegate.backup.manifest import BackupError
     from imagegate.domain.errors import Problem
+    from imagegate.flows.ledger_files import LedgerFileError
     from imagegate.security.keyring import SecretError
     from imagegate.security.private_files import NotPrivate
     from imagegate.settings import SettingsError
     from imagegate.store.dialect import DatabaseError, DatabaseUnusable
+    from imagegate.store.ledger_archives import LedgerDiffers
 
     match error:
         case BackupError() | SettingsError() | SecretError() | NotPrivate() | DatabaseUnusable() | DatabaseError():
+            return f"imagegate: {error}"
+        case LedgerFileError() | LedgerDiffers():
             return f"imagegate: {error}"
         case Problem():
             return f"imagegate: {error.message}"

@@ -18,7 +18,7 @@ _MAX_PORT_ATTEMPTS, _MAX_PORT = 20, 65535
 
 
 @contextlib.contextmanager
-def lock_data_dir(settings: Settings) -> Iterator[None]:
+def lock_data_dir(settings: Settings, advice: str = "choose another with --data") -> Iterator[None]:
     """One serving process per data folder: of two, each would take the tasks of the other for lost.
 
     The kernel releases the lock when the file is closed or the process ends, however it ends. A folder that was made
@@ -42,7 +42,7 @@ def lock_data_dir(settings: Settings) -> Iterator[None]:
         except BlockingIOError:
             raise Exit(
                 FAILED,
-                f"imagegate: another gateway or worker is already serving from {data}; choose another with --data",
+                f"imagegate: another gateway or worker is already serving from {data}; {advice}",
             ) from None
         try:
             yield

@@ -12,10 +12,10 @@ from typing import TypeVar
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
-from imagegate.store import day_closing
+from imagegate.store import day_closing, hour_closing
 from imagegate.store.database import Database
 from imagegate.store.day_closing import OPERATORS_ACCOUNTS, Closing, DailySum
-from imagegate.store.ended_tasks import EndedTasks, count_ended
+from imagegate.store.queries.ended_tasks import EndedTasks, count_ended
 
 T = TypeVar("T")
 
@@ -26,15 +26,14 @@ _ROWS_PER_WRITE = 200
 
 
 async def close_days(runtime: Runtime) -> None:
-    """Until all days are closed that are over, or the process is to end."""
-    db = runtime.db
+    """And hours, until all are closed that are over or the process is to end."""
+    db, wake_ups = runtime.db, runtime.wake_ups
     if await db.read_report(day_closing.is_reopening_due):
         log_warning("days_reopened", reason="the clock was set back")
-        await db.write(day_closing.reopen_days)
-    while not runtime.wake_ups.drain_requested.is_set():
-        day = await db.read_report(day_closing.find_next_day)
-        if day is None:
-            return
+        await db.write(day_closing.reopen)
+    while not wake_ups.draining and (hour := await db.read_report(hour_closing.find_next_hour)) is not None:
+        await db.write(hour_closing.close_hour, hour, await db.read_report(hour_closing.sum_hour, hour))
+    while not wake_ups.draining and (day := await db.read_report(day_closing.find_next_day)) is not None:
         await close_day(db, day)
 
 
@@ -42,9 +41,8 @@ async def close_day(db: Database, day: int) -> None:
     async for accounts, sums in _sum_up(db, day):
         if not await _write(db, day, await db.read_report(day_closing.prepare_closing, day, accounts, sums)):
             return  # another process was faster
-    ended = EndedTasks()
-    for start, end in _hours(day):
-        ended = sum((await db.read_report(count_ended, start, end)).values(), ended)
+    parts = [await db.read_report(count_ended, start, end) for start, end in _hours(day)]
+    ended = sum(parts, EndedTasks())
     await db.write(day_closing.close_day, day, ended)
 
 

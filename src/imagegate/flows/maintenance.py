@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -18,7 +17,7 @@ from imagegate.flows.secret_check import watch_secret
 from imagegate.flows.submit import answers_kept_us
 from imagegate.flows.task_end import count_task_end
 from imagegate.flows.views.task import task_encoder
-from imagegate.logging import log, log_error
+from imagegate.logging import log, log_error, log_warning
 from imagegate.runtime import Runtime
 from imagegate.store import (
     answers,
@@ -34,20 +33,22 @@ from imagegate.store import (
     sessions,
     tasks,
 )
-from imagegate.store.dialect import DatabaseError
+from imagegate.store.dialect import DatabaseError, QueryTimeout
 from imagegate.store.invariants import find_cheap_violations
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-_PURGE_BATCH_SIZE = 64
+_PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE = 32, 4
 # A batch in this time is 60,000 tasks a minute. At least as long as a batch took nothing is purged: where the writer is
 # busy, the purge is what waits.
-_PURGE_PERIOD_S = 0.064
+_PURGE_PERIOD_S = 0.032
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 512  # old tasks that a reader looks at together
 # What old tasks are kept by ends with a sweep, which purges them then. What it misses, such as a star that was taken
 # away, or what another process did that was killed, is found by looking at all of them again.
 _PURGE_ROUND_S = 24 * 3600
+# Of a table that is checked while much is written.
+_MAX_CHECKS, _CHECK_PAUSE_S = 20, 60.0
 DEADLINE_EXCEEDED = TaskError(TaskErrorCode.generation_timeout, "The task did not end before its deadline.")
 
 
@@ -120,6 +121,9 @@ async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
     Days that are over are summed up first: what is not is not purged. True where the time for one run ended before that
     was done.
     """
+    # The check of the file reads a table at a time in one snapshot, and the log of what is written meanwhile grows.
+    if runtime.wake_ups.file_check_running:
+        return False
     await close_days(runtime)
     write, size = runtime.db.write, _PURGE_BATCH_SIZE
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
@@ -145,10 +149,13 @@ async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
 async def _purge_rows(runtime: Runtime, purge_batch: Callable[[], Awaitable[int]]) -> bool:
     """Whether some are left."""
     end = time.monotonic() + _MAX_PURGE_S
-    while await _at_a_pace(purge_batch) >= _PURGE_BATCH_SIZE:
+    while True:
+        began = time.monotonic()
+        if await purge_batch() < _PURGE_BATCH_SIZE:
+            return False
+        await _pause(time.monotonic() - began)
         if time.monotonic() > end or runtime.wake_ups.draining:
             return True
-    return False
 
 
 async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
@@ -168,24 +175,26 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
 
 async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
     """Purge those of these tasks that are old and that nothing keeps any more."""
+    if runtime.wake_ups.file_check_running:
+        return  # the next round finds them
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     freed = await runtime.db.read_report(purge.find_freed_tasks, keep_us, sorted(set(task_ids)))
     await _purge_listed(runtime, keep_us, freed)
 
 
 async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str]) -> None:
-    for first in range(0, len(task_ids), _PURGE_BATCH_SIZE):
-        batch = task_ids[first : first + _PURGE_BATCH_SIZE]
-        await _at_a_pace(functools.partial(runtime.db.write, purge.purge_tasks, keep_us, batch))
+    """In smaller batches where one takes long: what is old is often not in memory any more."""
+    first, size = 0, _MIN_PURGE_BATCH_SIZE
+    while first < len(task_ids):
+        began = time.monotonic()
+        await runtime.db.write(purge.purge_tasks, keep_us, task_ids[first : first + size])
+        first, took_s = first + size, time.monotonic() - began
+        await _pause(took_s)
+        size = max(size // 2, _MIN_PURGE_BATCH_SIZE) if took_s > _PURGE_PERIOD_S else min(2 * size, _PURGE_BATCH_SIZE)
 
 
-async def _at_a_pace(purge_batch: Callable[[], Awaitable[int]]) -> int:
-    began = time.monotonic()
-    count = await purge_batch()
-    if count:
-        took = time.monotonic() - began
-        await asyncio.sleep(max(_PURGE_PERIOD_S - took, took))
-    return count
+async def _pause(took_s: float) -> None:
+    await asyncio.sleep(max(_PURGE_PERIOD_S - took_s, took_s))
 
 
 async def sweep_spool(runtime: Runtime) -> None:
@@ -201,11 +210,16 @@ async def sweep_spool(runtime: Runtime) -> None:
 
 async def delete_orphan_blobs(runtime: Runtime) -> None:
     """Delete blobs without a row: a process died between the two. After a day no commit can still be coming."""
-    cutoff = time.time() - 24 * 3600
+    cutoff, began = time.time() - 24 * 3600, time.monotonic()
     async for page in runtime.blobs.list_pages():
         old = [key for key, changed in page if changed < cutoff]
-        live = await runtime.db.read(assets.find_live_keys, old)
+        live = await runtime.db.read_report(assets.find_live_keys, old)
         await discard_blobs(runtime, [key for key in old if key not in live])
+        # There may be a million: they are looked through for half of the time at most.
+        await asyncio.sleep(time.monotonic() - began)
+        began = time.monotonic()
+        if runtime.wake_ups.draining:
+            return
 
 
 async def check_invariants(runtime: Runtime) -> None:
@@ -219,16 +233,30 @@ async def check_invariants(runtime: Runtime) -> None:
 
 async def check_integrity(runtime: Runtime) -> None:
     """Check the whole database table by table, while it serves; no more work is taken where one is damaged."""
-    db = runtime.db
-    for table in await db.read_report(integrity.list_tables):
+    wake_ups = runtime.wake_ups
+    wake_ups.file_check_running = True
+    try:
+        for table in await runtime.db.read_report(integrity.list_tables):
+            if found := await _find_damage(runtime, table):
+                wake_ups.database_damage = found
+                log_error("database_damaged", table=table, error=found)
+    finally:
+        wake_ups.file_check_running = False
+    log("database_checked", damaged=bool(wake_ups.database_damage))
+
+
+async def _find_damage(runtime: Runtime, table: str) -> str:
+    """What is wrong with the table, or nothing. One statement reads all of it, as it was when that began: while so much
+    is written that the log grows too long for it, it is stopped, and tried again later."""
+    for _ in range(_MAX_CHECKS):
         try:
-            found = await db.read_report(integrity.check_table, table)
+            return await runtime.db.read_report(integrity.check_table, table)
+        except QueryTimeout:
+            await asyncio.sleep(_CHECK_PAUSE_S)
         except DatabaseError as error:
-            found = str(error)
-        if found:
-            runtime.wake_ups.database_damage = found
-            log_error("database_damaged", table=table, error=found)
-    log("database_checked", damaged=bool(runtime.wake_ups.database_damage))
+            return str(error)
+    log_warning("table_not_checked", table=table, message="too much was written while it was read")
+    return ""
 
 
 async def look_after_process(runtime: Runtime) -> None:

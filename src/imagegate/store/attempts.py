@@ -17,6 +17,7 @@ from imagegate.domain.tasks import Attempt, AttemptOutcome
 from imagegate.domain.time import US_PER_DAY
 from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
+from imagegate.store.daily_sums import sum_days
 from imagegate.store.dialect import Lock
 from imagegate.store.route_health import Blocked, try_dispatch, update_health
 from imagegate.store.tasks import (
@@ -156,12 +157,12 @@ def permit_repeat(tx: Tx, account_id: str, attempt_id: str, budget: Nanos, perce
     if row["duplicate"]:
         return True
     tx.lock(Lock.duplicate_purchases)  # two tasks must not both take the last of the budget
-    day_start = tx.now - tx.now % US_PER_DAY
-    spent = ledger.sum_since(tx, SYS_COST, day_start)
+    today = tx.now // US_PER_DAY
+    spent = sum(row["amount"] for row in sum_days(tx, [SYS_COST], today, today))
     duplicate_cost = tx.fetch_int(
         """SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS total FROM attempts
         WHERE ended >= :day AND duplicate = 1""",
-        {"day": day_start},
+        {"day": today * US_PER_DAY},
     )
     duplicates = tx.fetch_int(
         "SELECT COUNT(*) AS n FROM attempts WHERE task_id = :id AND duplicate = 1", {"id": row["task_id"]}

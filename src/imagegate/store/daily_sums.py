@@ -1,5 +1,5 @@
-"""Sums of the ledger over any days: of closed days from the rows that were made when they were closed, of later ones
-from the entries themselves."""
+"""Sums of the ledger over any time: of closed days and hours from the rows that were made when they were closed, of the
+rest from the entries themselves."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from imagegate.domain.accounts import SYS_COST, SYS_OVERRUN, SYS_REVENUE, SYS_WASTE
-from imagegate.domain.time import US_PER_DAY
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR, US_PER_MINUTE
 from imagegate.store.dialect import Row
 from imagegate.store.transaction import Tx, name_values
 
+# What is booked has the time at which its transaction began, and no transaction takes so long. Where the clock is set
+# back, the sweep sees it within this time.
+CLOSING_DELAY_US = 10 * US_PER_MINUTE
 FOR_EVER = 1 << 62  # later than any entry
-_EARNED_ACCOUNTS, _SPENT_ACCOUNTS = (SYS_REVENUE, SYS_OVERRUN), (SYS_COST, SYS_WASTE)
-MARGIN_ACCOUNTS = _EARNED_ACCOUNTS + _SPENT_ACCOUNTS
+EARNED_ACCOUNTS, _SPENT_ACCOUNTS = (SYS_REVENUE, SYS_OVERRUN), (SYS_COST, SYS_WASTE)
+MARGIN_ACCOUNTS = EARNED_ACCOUNTS + _SPENT_ACCOUNTS
 
 
 # Of the index entries_account alone.
@@ -35,9 +38,10 @@ class PastBalance(NamedTuple):
 def last_closed_day(tx: Tx) -> int | None:
     """The day, since 1970 in UTC, up to which there are sums; None where no day is closed.
 
-    A day that is not over by the present clock does not count: the clock was set back, and more entries may come.
+    A day that cannot be closed yet by the present clock does not count: it was set back, and more entries may come.
     """
-    row = tx.fetch_one("SELECT MAX(day) AS day FROM closed_days WHERE day < :today", {"today": tx.now // US_PER_DAY})
+    day = (tx.now - CLOSING_DELAY_US) // US_PER_DAY
+    row = tx.fetch_one("SELECT MAX(day) AS day FROM closed_days WHERE day < :day", {"day": day})
     return row["day"] if row else None
 
 
@@ -69,6 +73,19 @@ def sum_used(tx: Tx, account: str) -> int:
     return balance_before(tx, account, FOR_EVER).used
 
 
+def closed_hours(tx: Tx, start: int, end: int) -> tuple[int, int]:
+    """The part of this time whose hours are closed: from when to when, both `end` where none is."""
+    row = tx.fetch_all(
+        "SELECT MIN(hour) AS first, MAX(hour) AS last FROM closed_hours WHERE hour < :hour",
+        {"hour": (tx.now - CLOSING_DELAY_US) // US_PER_HOUR},
+    )[0]
+    if row["first"] is None:
+        return end, end
+    first = max(row["first"] * US_PER_HOUR, -(-start // US_PER_HOUR) * US_PER_HOUR)
+    after = min((row["last"] + 1) * US_PER_HOUR, end // US_PER_HOUR * US_PER_HOUR)
+    return (first, after) if first < after else (end, end)
+
+
 def sum_days(
     tx: Tx,
     accounts: Sequence[str],
@@ -79,8 +96,8 @@ def sum_days(
 ) -> list[Row]:
     """Sum up the entries of these accounts on these days, both ends included, by account, kind and `columns`.
 
-    What is closed and what is open has rows of its own. Columns are day, model, key_id and route, sums amount, lines
-    (how many entries) and images (what they are about); the route of entries of tasks that are purged is ''.
+    A combination can have several rows. Columns are day, model, key_id and route, sums amount, lines (how many entries)
+    and images (what they are about); the route of entries of tasks that are purged is ''.
     """
     start, end = first_day * US_PER_DAY, (last_day + 1) * US_PER_DAY
     closed = max(start, min(end, open_since(tx)))
@@ -91,7 +108,29 @@ def sum_days(
         WHERE account IN ({listed}) AND day >= :first AND day < :open GROUP BY {group}""",
         named | {"first": first_day, "open": closed // US_PER_DAY},
     )
+    if set(accounts) <= set(MARGIN_ACCOUNTS):
+        return rows + sum_margin_entries(tx, accounts, closed, end, columns)
     return rows + sum_entries(tx, accounts, closed, end, columns, sums)
+
+
+def sum_margin_entries(
+    tx: Tx, accounts: Sequence[str], start: int, end: int, columns: tuple[str, ...] = ()
+) -> list[Row]:
+    """The amounts of those of MARGIN_ACCOUNTS that were booked from `start` on and before `end`."""
+    first, after = closed_hours(tx, start, end)
+    listed, named = name_values("account", accounts)
+    names = ("account", "kind", *columns)
+    selected = ", ".join("hour / 24 AS day" if name == "day" else name for name in names)
+    rows = tx.fetch_all(
+        f"""SELECT {selected}, {_totals(("amount",))} FROM hourly_sums
+        WHERE hour >= :first AND hour < :after AND account IN ({listed})
+        GROUP BY {", ".join(str(position + 1) for position in range(len(names)))}""",
+        named | {"first": first // US_PER_HOUR, "after": after // US_PER_HOUR},
+    )
+    for some_start, some_end in ((start, first), (after, end)):
+        if some_start < some_end:
+            rows += sum_entries(tx, accounts, some_start, some_end, columns, ("amount",))
+    return rows
 
 
 def sum_entries(
@@ -143,7 +182,8 @@ _EARNED_ENTRIES = """(SELECT e.account, e.kind, e.created, e.model, e.amount, e.
 def _lines(accounts: Sequence[str], columns: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     """A SELECT of the entries of `accounts` from :start to :end, and the names of the accounts."""
     kinds = {account: _source(account, by_route="route" in columns) for account in accounts}
-    selects, named = [], {}
+    selects: list[str] = []
+    named: dict[str, str] = {}
     for kind, (source, values) in _SOURCES.items():
         some = [account for account, its_kind in kinds.items() if its_kind == kind]
         if some:
@@ -168,7 +208,7 @@ def _source(account: str, *, by_route: bool) -> str:
         return "customer"
     if by_route and account in _SPENT_ACCOUNTS:
         return "spent"
-    return "earned" if by_route and account in _EARNED_ACCOUNTS else "operator"
+    return "earned" if by_route and account in EARNED_ACCOUNTS else "operator"
 
 
 def is_operators(account: str) -> bool:

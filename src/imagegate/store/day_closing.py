@@ -1,4 +1,4 @@
-"""Closes days: sums up what was booked and what ended on each, in pieces that can be done again.
+"""Closes days: sums up what was booked and what ended on each, in parts that can be done again.
 
 Nobody reads anything of a day before its row in closed_days is there. Entries are never changed, so whoever sums up a
 day that is over finds the same: processes that close it side by side do the same twice.
@@ -12,15 +12,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from imagegate.domain.accounts import SYS_BANK, SYS_UPSTREAM
-from imagegate.domain.time import US_PER_DAY, US_PER_MINUTE
-from imagegate.store.daily_sums import MARGIN_ACCOUNTS, last_closed_day, sum_entries
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
+from imagegate.store.daily_sums import CLOSING_DELAY_US, MARGIN_ACCOUNTS, last_closed_day, sum_entries
 from imagegate.store.dialect import indexed_by
-from imagegate.store.ended_tasks import EndedTasks
+from imagegate.store.queries.ended_tasks import EndedTasks
 from imagegate.store.transaction import Tx, name_values
 
-# What is booked has the time at which its transaction began, and no transaction takes so long.
-_DELAY_US = 10 * US_PER_MINUTE
 OPERATORS_ACCOUNTS = (SYS_BANK, SYS_UPSTREAM, *MARGIN_ACCOUNTS)
+_FIRST_END = f"SELECT MIN(ended) AS first FROM tasks {indexed_by('tasks_old')} WHERE state IN ('completed', 'failed')"
 _KEY = ("account", "day", "kind", "model", "key_id", "route")
 
 
@@ -72,7 +71,7 @@ def find_next_day(tx: Tx) -> int | None:
     """The day that can be closed now; None where all are that are over."""
     last = last_closed_day(tx)
     day = _find_first_day(tx) if last is None else last + 1
-    return day if day is not None and (day + 1) * US_PER_DAY + _DELAY_US <= tx.now else None
+    return day if day is not None and (day + 1) * US_PER_DAY + CLOSING_DELAY_US <= tx.now else None
 
 
 def _find_first_day(tx: Tx) -> int | None:
@@ -81,27 +80,32 @@ def _find_first_day(tx: Tx) -> int | None:
         tx.fetch_all("SELECT MIN(created) AS first FROM entries WHERE account = :account", {"account": account})
         for account in OPERATORS_ACCOUNTS
     ]
-    found.append(
-        tx.fetch_all(
-            f"SELECT MIN(ended) AS first FROM tasks {indexed_by('tasks_old')} WHERE state IN ('completed', 'failed')"
-        )
-    )
+    found.append(tx.fetch_all(_FIRST_END))
     firsts = [row["first"] for rows in found for row in rows if row["first"] is not None]
     return min(firsts) // US_PER_DAY if firsts else None
 
 
 def is_reopening_due(tx: Tx) -> bool:
-    """Whether days are closed that are not over by the present clock: it was set back."""
-    return tx.fetch_one("SELECT day FROM closed_days WHERE day >= :today LIMIT 1", {"today": _today(tx)}) is not None
+    """Whether days or hours are closed that cannot be by the present clock: it was set back."""
+    found = tx.fetch_all(
+        """SELECT day FROM closed_days WHERE day >= :day UNION ALL SELECT hour FROM closed_hours WHERE hour >= :hour
+        LIMIT 1""",
+        _first_open(tx),
+    )
+    return bool(found)
 
 
-def reopen_days(tx: Tx) -> None:
+def reopen(tx: Tx) -> None:
     """What was summed up for them stays until they are closed again, and is not read."""
-    tx.execute_nowait("DELETE FROM closed_days WHERE day >= :today", {"today": _today(tx)})
+    tx.execute_nowait("DELETE FROM closed_days WHERE day >= :day", _first_open(tx))
+    tx.execute_nowait("DELETE FROM closed_hours WHERE hour >= :hour", _first_open(tx))
 
 
-def _today(tx: Tx) -> int:
-    return tx.now // US_PER_DAY
+def _first_open(tx: Tx) -> dict[str, int]:
+    """Days whose entries are in the file of an archive stay closed: they cannot be summed up again."""
+    moment = tx.now - CLOSING_DELAY_US
+    archived = tx.fetch_int("SELECT COALESCE(MAX(last_day), -1) AS day FROM ledger_archives")
+    return {"day": max(moment // US_PER_DAY, archived + 1), "hour": moment // US_PER_HOUR}
 
 
 def list_accounts_of_day(tx: Tx, day: int, after: str, limit: int) -> AccountsOfDay:
@@ -174,18 +178,10 @@ def write_closing(tx: Tx, day: int, closing: Closing) -> bool:
     for gone in closing.obsolete:
         where = " AND ".join(f"{name} = :{name}" for name in _KEY)
         tx.execute_nowait(f"DELETE FROM daily_sums WHERE {where}", msgspec.structs.asdict(gone))
-    for one in closing.sums:
-        tx.execute_nowait(_upsert("daily_sums", DailySum, _KEY), msgspec.structs.asdict(one))
-    for balance in closing.balances:
-        tx.execute_nowait(_upsert("daily_balances", DailyBalance, ("account", "day")), msgspec.structs.asdict(balance))
+    tx.insert_rows("daily_sums", [msgspec.structs.asdict(one) for one in closing.sums], replacing=_KEY)
+    balances = [msgspec.structs.asdict(one) for one in closing.balances]
+    tx.insert_rows("daily_balances", balances, replacing=("account", "day"))
     return True
-
-
-def _upsert(table: str, struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
-    names = struct.__struct_fields__
-    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
-    return f"""INSERT INTO {table} ({", ".join(names)}) VALUES (:{", :".join(names)})
-        ON CONFLICT ({", ".join(key)}) DO UPDATE SET {changed}"""
 
 
 def close_day(tx: Tx, day: int, ended: EndedTasks) -> None:

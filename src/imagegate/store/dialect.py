@@ -25,6 +25,11 @@ LOCK_ROWS = "/* lock rows */"
 ORDER_PROMPT = "/* prompt of the order */"
 HAS_NO_REFERENCES = "/* the order has no references */"
 METADATA_OBJECT = "/* names and values as a JSON object */"
+# SELECT … FROM CANDIDATES tasks … WHERE … TESTED … NEWEST_FIRST LIMIT: the tests are made on one candidate after the
+# other until the page is full. PostgreSQL takes a test for one that hardly any pass: it would test all, and sort.
+CANDIDATES = "/* candidates */"
+TESTED = "/* tested */"
+NEWEST_FIRST = "/* newest first */"
 # Rows of others that stay until the commit; those that somebody deletes at this moment are left out.
 KEEP_ROWS = "/* keep rows */"
 # The index of words (search_index.py): what SQLite calls a text of words is an array in PostgreSQL.
@@ -40,6 +45,9 @@ _SQLITE_MARKERS = {
     ORDER_PROMPT: "order_body ->> '$.prompt'",
     HAS_NO_REFERENCES: f"instr(order_body, '{_NO_REFERENCES}') > 0",
     METADATA_OBJECT: "json_group_object(name, value)",
+    CANDIDATES: "",
+    TESTED: "AND",
+    NEWEST_FIRST: "ORDER BY tasks.created DESC, tasks.id DESC",
     KEEP_ROWS: "",
     ADD_GRAMS: "INSERT INTO TaskGrams (rowid, grams) VALUES (:number, :words)",
     FIND_BY_GRAMS: """SELECT rowid AS number FROM TaskGrams WHERE TaskGrams MATCH :words
@@ -52,6 +60,9 @@ _POSTGRES_MARKERS = {
     ORDER_PROMPT: "CAST(order_body AS JSON) ->> 'prompt'",
     HAS_NO_REFERENCES: f"position('{_NO_REFERENCES}' IN order_body) > 0",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
+    CANDIDATES: "(SELECT * FROM",
+    TESTED: "ORDER BY created DESC, id DESC OFFSET 0) AS tasks WHERE",
+    NEWEST_FIRST: "",
     KEEP_ROWS: "FOR KEY SHARE SKIP LOCKED",
     ADD_GRAMS: "INSERT INTO TaskGrams (number, grams) VALUES (:number, CAST(:grams AS INTEGER[]))",
     # The sum keeps it from walking along the numbers instead of asking the index of grams.
@@ -133,6 +144,10 @@ class Connection(Protocol):
 
     def lock(self, lock: Lock) -> None:
         """Take the lock until the transaction ends; whoever else asks for it waits."""
+
+    def join_by_keys(self) -> None:
+        """Until the transaction ends, look up each row of a join by its key: a planner that knows nothing yet of a big
+        table, as after a copy, may read all of it for a few rows."""
 
     def is_empty(self) -> bool:
         """Whether it has no tables yet that a schema of ours could meet."""

@@ -10,13 +10,15 @@ import itertools
 import zlib
 from collections.abc import Iterable
 
-# From here on a letter is a syllable or a word (CJK, kana, Hangul, emoji), and two of them say as much as three others.
+# From here on a letter is a syllable or a word (CJK, kana, Hangul), and two of them say as much as three others.
 _FIRST_WIDE = "\u2e80"
+# And from here on it is a picture, which is looked for alone.
+_FIRST_EMOJI = "\U0001f000"
 # Databases with the rules of all languages make an i with this dot of a capital one with a dot, others a plain i.
 _DOT_ABOVE = "\u0307"
 _GRAM_BITS = 24
 _SHARD_BITS = 8
-_MAX_ASKED = 24  # groups of one search: more than these exclude little
+_MAX_ASKED = 8  # groups of one search: more exclude little, and each is read through
 
 
 def grams_of_text(text: str) -> set[int]:
@@ -26,11 +28,12 @@ def grams_of_text(text: str) -> set[int]:
 
 def grams_of_words(words: Iterable[Iterable[str]]) -> list[int]:
     """Groups that a text has which contains, of each word, one of its forms. Empty where short words have none."""
-    found: dict[int, None] = {}
+    found = []
     for forms in words:
         of_forms = [dict.fromkeys(_number_of(gram) for gram in _split(form)) for form in forms]
-        found |= {gram: None for gram in of_forms[0] if all(gram in others for others in of_forms[1:])}
-    return list(itertools.islice(found, _MAX_ASKED))
+        found.append([gram for gram in of_forms[0] if all(gram in others for others in of_forms[1:])])
+    found.sort(key=len, reverse=True)  # long words are rare
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))[:_MAX_ASKED]
 
 
 def in_shard(grams: Iterable[int], shard: int) -> list[int]:
@@ -42,10 +45,10 @@ def in_shard(grams: Iterable[int], shard: int) -> list[int]:
 def _split(word: str) -> list[str]:
     letters = word.casefold().replace(_DOT_ABOVE, "")
     grams = []
-    for start in range(len(letters) - 1):
-        is_wide = letters[start] >= _FIRST_WIDE and letters[start + 1] >= _FIRST_WIDE
-        gram = letters[start : start + (2 if is_wide else 3)]
-        if is_wide or len(gram) == 3:
+    for start, letter in enumerate(letters):
+        size = 1 if letter >= _FIRST_EMOJI else 2 if min(letters[start : start + 2]) >= _FIRST_WIDE else 3
+        gram = letters[start : start + size]
+        if len(gram) == size:
             grams.append(gram)
     return grams
 

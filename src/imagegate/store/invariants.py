@@ -13,7 +13,8 @@ from collections.abc import Iterable
 import msgspec
 
 from imagegate.domain.accounts import SYS_BANK, SYS_REVENUE, SYS_UPSTREAM
-from imagegate.store.check_parts import KeySums, Piece, check_days, check_prices, find_end
+from imagegate.store.check_parts import KeySums, Piece, check_prices, find_end
+from imagegate.store.day_check import check_days
 from imagegate.store.dialect import Row, indexed_by
 from imagegate.store.rules import CHEAP_INVARIANTS, EVERYTHING, INVARIANTS, MONEY_INVARIANTS, Invariant, confine
 from imagegate.store.transaction import Tx
@@ -65,8 +66,6 @@ _NEWEST_LINES = " UNION ALL ".join(
     for account in (SYS_BANK, SYS_REVENUE, SYS_UPSTREAM)  # every ref has a line of one of these
 )
 _NEWEST = {
-    _ONE_PIECE: "",
-    "accounts": "",
     "tasks": f"""SELECT id FROM tasks WHERE state IN ('queued', 'running')
         UNION ALL SELECT * FROM (SELECT id FROM tasks {indexed_by("tasks_old")} WHERE state IN ('completed', 'failed')
         ORDER BY ended DESC LIMIT {_NEWEST_ROWS}) AS ended""",
@@ -123,6 +122,7 @@ class Check:
         part, after = self.place.part, self.place.after
         if part == _ONE_PIECE:
             return Piece(self._ask(tx, part, EVERYTHING), 1, None)
+        tx.join_by_keys()
         size = max(1, int(self.share * (_TABLES[part].rows if part in _TABLES else _OTHERS[part][1])))
         match part:
             case "holds":
@@ -176,10 +176,9 @@ def find_newest_violations(tx: Tx) -> list[Violation]:
 
     None of them depends on how long no process was serving, and how long it takes not on how long the history is.
     """
-    found = [
-        ask(tx, MONEY_INVARIANTS, part, "{} IN (" + newest + ")" if newest else EVERYTHING)
-        for part, newest in _NEWEST.items()
-    ]
+    found = [ask(tx, MONEY_INVARIANTS, part, EVERYTHING) for part in (_ONE_PIECE, "accounts")]
+    tx.join_by_keys()
+    found += [ask(tx, MONEY_INVARIANTS, part, "{} IN (" + newest + ")") for part, newest in _NEWEST.items()]
     return _violations(MONEY_INVARIANTS, found)
 
 

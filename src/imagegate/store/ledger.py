@@ -55,14 +55,6 @@ def post_cost(tx: Tx, task_id: str, attempt_id: str, cost: int, kind: EntryKind,
     post_entries(tx, lines, ref=f"{kind}:{attempt_id}", actor="execute", commit_id=commit_id, task_id=task_id)
 
 
-def sum_since(tx: Tx, account: str, since: int) -> int:
-    return tx.fetch_int(
-        """SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS total FROM entries
-        WHERE account = :account AND created >= :since""",
-        {"account": account, "since": since},
-    )
-
-
 def post_entries(
     tx: Tx,
     lines: Sequence[tuple[str, int, EntryKind]],

@@ -164,8 +164,8 @@ def _add_to_openings(tx: Tx, archive: LedgerArchive, sums: Sums) -> None:
     assert month is not None
     for (kind, account), amount in sorted(sums.items()):
         tx.execute_nowait(
-            """INSERT INTO entries (id, ref, account, kind, amount, actor, commit_id, created)
-            VALUES (:id, :ref, :account, :kind, :amount, 'archive', :commit_id, :created)
+            """INSERT INTO entries (id, ref, account, kind, amount, actor, commit_id, created, images)
+            VALUES (:id, :ref, :account, :kind, :amount, 'archive', :commit_id, :created, 0)
             ON CONFLICT (ref, account) DO UPDATE SET amount = entries.amount + excluded.amount""",
             {
                 "id": ids.new_id("led", month.end - 1),

@@ -136,6 +136,11 @@ class PostgresConnection:
     def lock(self, lock: Lock) -> None:
         self._db.execute("SELECT pg_advisory_xact_lock(%s)", (int(lock),))
 
+    def join_by_keys(self) -> None:
+        self.execute(
+            "SELECT set_config('enable_hashjoin', 'off', TRUE), set_config('enable_mergejoin', 'off', TRUE)", {}
+        )
+
     def is_empty(self) -> bool:
         # Other schemas, and other tables beside ours, are nobody's business.
         return self.execute("SELECT to_regclass('migrations') IS NULL AS missing", {})[1][0]["missing"] is True

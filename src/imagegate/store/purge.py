@@ -74,8 +74,8 @@ def find_freed_tasks(tx: Tx, retention_us: int, task_ids: Sequence[str]) -> list
         return []
     ids, params = name_values("id", task_ids)
     rows = tx.fetch_all(
-        f"""SELECT t.id FROM tasks t WHERE t.id IN ({ids}) AND t.state IN ('completed', 'failed')
-            AND t.ended <= :before AND {_KEPT_BY} IS NULL ORDER BY t.id""",
+        f"""SELECT t.id FROM tasks t WHERE t.id IN ({ids}) AND t.ended <= :before AND {_KEPT_BY} IS NULL
+            ORDER BY t.id""",
         {**params, "before": _ended_before(tx, retention_us)},
     )
     return [row["id"] for row in rows]
@@ -88,8 +88,8 @@ def purge_tasks(tx: Tx, retention_us: int, task_ids: Sequence[str]) -> int:
     """
     given, params = name_values("id", task_ids)
     rows = tx.fetch_all(
-        f"""SELECT t.id FROM tasks t WHERE t.id IN ({given}) AND t.state IN ('completed', 'failed')
-            AND t.ended <= :before AND {_KEPT_BY} IS NULL ORDER BY t.id {SKIP_LOCKED}""",
+        f"""SELECT t.id FROM tasks t WHERE t.id IN ({given}) AND t.ended <= :before AND {_KEPT_BY} IS NULL
+            ORDER BY t.id {SKIP_LOCKED}""",
         {**params, "before": _ended_before(tx, retention_us)},
     )
     if rows:

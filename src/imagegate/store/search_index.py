@@ -1,7 +1,7 @@
 """Fills the index of the words of prompts behind the tasks' back, in order, and finds what it has missed.
 
 It goes up to a position among the tasks of all accounts, oldest first. What is not newer is in it; newer tasks are read
-by those who search. Nothing on a task's way waits for it, and programs that do not know of it may serve beside this one.
+by those who search. Nothing on a task's way waits for it, and programs that do not know of it may serve beside.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from imagegate.store.transaction import Tx, name_values
 
 # A task that is older than this has been committed, or never will be.
 LAG_US = 3 * US_PER_MINUTE
-# A commit of that many takes some milliseconds, for which the commands of others wait.
-TASKS_PER_WRITE = 100
+# Out of it go as many at a time.
+_TAKEN_BACK = 100
 TASKS_PER_CHECK = 2_000
 # The numbers of an account, and of each part of it that a search asks at a time.
 ACCOUNT_BITS, BLOCK_BITS = 40, 16
 _FIELDS = ("created", "task_id", "back_to", "checked_created", "checked_id", "checked_number")
-_OLDEST_FIRST = f"FROM tasks {indexed_by('tasks_listed_of_all')} WHERE tasks.deleted IS NULL"
+_LISTED = f"FROM tasks {indexed_by('tasks_listed_of_all')} WHERE tasks.deleted IS NULL"
+_INDEXED = f"{_LISTED} AND (tasks.created, tasks.id) <= (:created, :task_id)"
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -79,16 +80,16 @@ def grams_parameters(grams: list[int], number: int) -> dict[str, str]:
     return {"words": " ".join(map(str, grams)), "grams": "{" + ",".join(map(str, sharded)) + "}"}
 
 
-def read_batch(tx: Tx) -> Batch | None:
-    """The next tasks and their groups of letters; None where it is to be taken back first, or goes far enough."""
+def read_batch(tx: Tx, limit: int) -> Batch | None:
+    """The next `limit` tasks and their groups of letters; None where it goes far enough, or is to be taken back."""
     since = find_progress(tx)
     if since.back_to is not None:
         return None
     rows = tx.fetch_all(
-        f"""SELECT tasks.id, tasks.account_id, tasks.created, {ORDER_PROMPT} AS prompt {_OLDEST_FIRST}
+        f"""SELECT tasks.id, tasks.account_id, tasks.created, {ORDER_PROMPT} AS prompt {_LISTED}
             AND (tasks.created, tasks.id) > (:created, :task_id) AND tasks.created < :end
         ORDER BY tasks.created, tasks.id LIMIT :limit""",
-        _position(since) | {"end": tx.now - LAG_US, "limit": TASKS_PER_WRITE},
+        _position(since) | {"end": tx.now - LAG_US, "limit": limit},
     )
     if not rows:
         return None
@@ -124,14 +125,14 @@ def take_back(tx: Tx) -> bool:
     if since.back_to is None:
         return False
     rows = tx.fetch_all(
-        f"""SELECT tasks.created, tasks.id {_OLDEST_FIRST} AND (tasks.created, tasks.id) <= (:created, :task_id)
+        f"""SELECT tasks.created, tasks.id {_INDEXED}
             AND tasks.created >= :back_to
         ORDER BY tasks.created DESC, tasks.id DESC LIMIT :limit""",
-        _position(since) | {"back_to": since.back_to, "limit": TASKS_PER_WRITE + 1},
+        _position(since) | {"back_to": since.back_to, "limit": _TAKEN_BACK + 1},
     )
-    for row in rows[:TASKS_PER_WRITE]:
+    for row in rows[:_TAKEN_BACK]:
         forget_task(tx, row["id"])
-    if len(rows) > TASKS_PER_WRITE:
+    if len(rows) > _TAKEN_BACK:
         _move(tx, Position(rows[-1]["created"], rows[-1]["id"]))
         return True
     if since.created >= since.back_to:
@@ -152,9 +153,8 @@ def check_parts(tx: Tx) -> Check:
     at = find_progress(tx)
     # It is never ahead of that but after a clock was set back: tasks are created behind its position meanwhile.
     ahead = [tx.now - LAG_US] if at.created > tx.now - LAG_US else []
-    recent = _missing_of(tx, "(tasks.created, tasks.id) <= (:created, :task_id)", "DESC", at)[0]
-    between = "(tasks.created, tasks.id) <= (:created, :task_id) AND (tasks.created, tasks.id) > (:checked, :checked_id)"
-    old, checked = _missing_of(tx, between, "ASC", at)
+    recent = _missing_of(tx, "", "DESC", at)[0]
+    old, checked = _missing_of(tx, "AND (tasks.created, tasks.id) > (:checked, :checked_id)", "ASC", at)
     number, deleted = _find_deleted(tx, at.checked_number)
     return Check(min([*ahead, *recent, *old], default=None), deleted, checked, number)
 
@@ -181,7 +181,7 @@ def _missing_of(tx: Tx, condition: str, direction: str, at: Progress) -> tuple[l
     """When tasks were created that the index lacks, of the first TASKS_PER_CHECK; and where to go on."""
     rows = tx.fetch_all(
         f"""SELECT part.created, part.id, s.number FROM (
-                SELECT tasks.created, tasks.id {_OLDEST_FIRST} AND {condition}
+                SELECT tasks.created, tasks.id {_INDEXED} {condition}
                 ORDER BY tasks.created {direction}, tasks.id {direction} LIMIT :limit
             ) AS part LEFT JOIN task_search s ON s.task_id = part.id
         ORDER BY part.created, part.id""",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -31,6 +32,15 @@ _LONG_BUSY_TIMEOUT_MS = 60_000
 _STEPS_PER_LOOK = 20_000
 # More than the program has: each that is not kept is compiled anew.
 _STATEMENTS_KEPT = 512
+# The log is written from its beginning again when all of it is in the database and nobody reads it; then its file is
+# cut to this. While somebody reads an old state it grows with what is written meanwhile.
+_KEPT_LOG_BYTES = 64 << 20
+# How long the writer waits for readers to begin the log again, and how often at most.
+_READERS_TIMEOUT_MS, _WAIT_EVERY_S = 150, 3.0
+# Past this, what has read for so long is stopped.
+MAX_LOG_BYTES = 256 << 20
+LONG_READ_S = 10.0
+_SORTING_KB = 64 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
 
 
@@ -41,6 +51,9 @@ class SqliteConnection:
         self._clock = clock
         self._readonly = readonly
         self._names: dict[str, tuple[str, ...]] = {}  # by statement
+        self._log = path.with_name(path.name + "-wal")
+        self._deadline = self._read_began = math.inf
+        self._next_wait = 0.0
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
         if not readonly:
             # Without it a statement is planned anew for each new value of a parameter in its conditions. Lists have to
@@ -67,6 +80,7 @@ class SqliteConnection:
             "synchronous": 2,
             "foreign_keys": 1,
             "wal_autocheckpoint": 1000,
+            "journal_size_limit": _KEPT_LOG_BYTES,
             "mmap_size": 0,
             "trusted_schema": 0,
             "fullfsync": 1,
@@ -79,19 +93,51 @@ class SqliteConnection:
                 raise DatabaseUnusable(f"SQLite keeps {name}={actual!r}, {value!r} is needed: is this a local disk?")
         if readonly:
             self._db.pragma("query_only", 1)
+            self._db.set_progress_handler(self._must_stop, _STEPS_PER_LOOK)
 
     def set_deadline(self, at: float) -> None:
-        self._db.set_progress_handler(lambda: time.monotonic() > at, _STEPS_PER_LOOK)
+        self._deadline = at
 
     def lift_limits(self) -> None:
         self._db.set_busy_timeout(_LONG_BUSY_TIMEOUT_MS)  # others may be at such work too
+        self._db.set_progress_handler(None)
+        # Building an index of millions of rows sorts them: in memory, by two threads, and where that is too small on
+        # the disk of the database, which has room where a folder for temporary files may have none.
+        self._db.pragma("cache_size", -_SORTING_KB)
+        self._db.pragma("threads", 2)
+        self._db.pragma("temp_store_directory", str(self._log.parent))
+
+    def _must_stop(self) -> bool:
+        """Called while a statement runs."""
+        now = time.monotonic()
+        return now > self._deadline or (now > self._read_began + LONG_READ_S and self._log_bytes() > MAX_LOG_BYTES)
+
+    def _log_bytes(self) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            return self._log.stat().st_size
+        return 0
 
     def begin(self) -> None:
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
         self._db.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
+        self._read_began = time.monotonic()
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
+        self._read_began = math.inf
+        if not self._readonly:
+            self._shorten_log()
+
+    def _shorten_log(self) -> None:
+        """Of readers that come one after the other there is always one that reads an older state, so the log would grow
+        for ever. Waiting for those of this moment is enough: the next ones read what is written now."""
+        now = time.monotonic()
+        if now > self._next_wait and self._log_bytes() > _KEPT_LOG_BYTES:
+            self._next_wait = now + _WAIT_EVERY_S
+            self._db.set_busy_timeout(_READERS_TIMEOUT_MS)
+            with contextlib.suppress(apsw.BusyError):
+                self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
 
     def rollback(self) -> None:
         # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
@@ -130,6 +176,9 @@ class SqliteConnection:
 
     def lock(self, lock: Lock) -> None:
         """A transaction that writes already excludes every other one."""
+
+    def join_by_keys(self) -> None:
+        """It has no other joins."""
 
     def is_empty(self) -> bool:
         return not self.execute("SELECT name FROM sqlite_schema LIMIT 1", {})[1]
@@ -172,7 +221,7 @@ class SqliteEngine:
         if tuple(int(part) for part in version.split(".")) < MIN_VERSION:
             raise DatabaseUnusable(f"SQLite {version} can corrupt a write-ahead log; 3.51.3 is needed")
         if "ENABLE_FTS5" not in apsw.compile_options:
-            raise DatabaseUnusable(f"SQLite {version} was built without FTS5, which searches need: install apsw's wheel")
+            raise DatabaseUnusable(f"SQLite {version} was built without FTS5, which searches need: use apsw's wheel")
         if not is_copy:
             _refuse_network(path)
         self._path = path

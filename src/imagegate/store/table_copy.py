@@ -45,7 +45,7 @@ def list_tables(migrations: Collection[str] | None = None) -> list[Table]:
             for parent, column in db.execute('SELECT "table", "from" FROM pragma_foreign_key_list(?)', (name,))
         ]
         for (name,) in db.execute(
-            "SELECT name FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name"
+            "SELECT name FROM pragma_table_list WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name"
         )
         if name not in _DERIVED
     }

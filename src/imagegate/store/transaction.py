@@ -59,14 +59,15 @@ class Tx:
         """Insert a row, or none where one with the same value of the column `unless_exists` is there."""
         self._connection.execute_nowait(_insert_sql(table, tuple(columns), unless_exists), columns)
 
-    def insert_rows(self, table: str, rows: Sequence[Params]) -> None:
-        """Insert rows of the same columns, several with one statement."""
+    def insert_rows(self, table: str, rows: Sequence[Params], *, replacing: tuple[str, ...] = ()) -> None:
+        """Insert rows of the same columns, several with one statement; instead of those with the same `replacing`, the
+        table's key."""
         done = 0
         while done < len(rows):
             size = next(size for size in _ROWS_PER_STATEMENT if size <= len(rows) - done)
             columns = tuple(rows[0])
             values = itertools.chain.from_iterable(row.values() for row in rows[done : done + size])
-            sql, names = _insert_rows_sql(table, columns, size)
+            sql, names = _insert_rows_sql(table, columns, size, replacing)
             self._connection.execute_nowait(sql, dict(zip(names, values, strict=True)))
             done += size
 
@@ -101,8 +102,12 @@ class Tx:
         """Take a lock that belongs to no row, until the commit."""
         self._connection.lock(lock)
 
+    def join_by_keys(self) -> None:
+        """Find the rows of joins one by one, until the commit: for few rows of big tables."""
+        self._connection.join_by_keys()
 
-def name_values(prefix: str, values: Sequence[str]) -> tuple[str, Params]:
+
+def name_values(prefix: str, values: Sequence[str | int]) -> tuple[str, Params]:
     """Parameters for the list of an IN, and their names. Filled up to a power of two: few statements are prepared."""
     size = 1 << (len(values) - 1).bit_length()
     params = {f"{prefix}{number}": values[min(number, len(values) - 1)] for number in range(size)}
@@ -124,11 +129,17 @@ def run_together(command: Callable[..., Any], many: Callable[[Tx, list[Any]], Se
 
 
 @functools.cache
-def _insert_rows_sql(table: str, columns: tuple[str, ...], size: int) -> tuple[str, tuple[str, ...]]:
+def _insert_rows_sql(
+    table: str, columns: tuple[str, ...], size: int, replacing: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
     """The statement and the names of its parameters, row by row."""
     names = [[f"{column}_{number}" for column in columns] for number in range(size)]
     values = ", ".join(f"(:{', :'.join(row)})" for row in names)
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}", tuple(itertools.chain.from_iterable(names))
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"
+    if replacing:
+        changed = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in replacing)
+        sql += f" ON CONFLICT ({', '.join(replacing)}) DO UPDATE SET {changed}"
+    return sql, tuple(itertools.chain.from_iterable(names))
 
 
 @functools.cache

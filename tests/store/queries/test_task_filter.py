@@ -114,7 +114,8 @@ def test_s5_3_bound_few_candidates_are_looked_at_for_a_page_and_the_cursor_goes_
     async def scenario() -> None:
         db = open_database()
         account_id, made = await order_all(db)
-        monkeypatch.setattr(task_candidates, "MAX_CANDIDATES", 2)
+        for name in ("MAX_CANDIDATES", "MAX_NUMBERED", "_MAX_PILE"):
+            monkeypatch.setattr(task_candidates, name, 2)
         short_pages = 0
         for given, positions in SEARCHED + FILTERED:
             filters = TaskFilter(account_id=account_id, **given)
@@ -132,6 +133,17 @@ def test_s5_3_bound_few_candidates_are_looked_at_for_a_page_and_the_cursor_goes_
     asyncio.run(scenario())
 
 
+def note_plans(tx: Tx, explain: str, steps: list[str]) -> None:
+    """Note the steps of each query's plan from here on."""
+    fetch = tx.fetch_all
+
+    def fetch_explained(sql: str, params: dict[str, Any]) -> list[Row]:
+        steps.extend(str(list(row.values())[-1]) for row in fetch(f"{explain} {sql}", params))
+        return fetch(sql, params)
+
+    tx.fetch_all = fetch_explained  # type: ignore[method-assign, assignment]
+
+
 def test_lists_are_read_from_their_indexes(open_database: OpenDatabase) -> None:
     """Whatever is combined: tasks come from an index in the order of the list, or one by one by their id."""
     choices: dict[str, list[Any]] = {
@@ -146,13 +158,7 @@ def test_lists_are_read_from_their_indexes(open_database: OpenDatabase) -> None:
     steps: list[str] = []
 
     def explain(tx: Tx) -> None:
-        fetch = tx.fetch_all
-
-        def fetch_explained(sql: str, params: dict[str, Any]) -> list[Row]:
-            steps.extend(row["detail"] for row in fetch(f"EXPLAIN QUERY PLAN {sql}", params))
-            return fetch(sql, params)
-
-        tx.fetch_all = fetch_explained  # type: ignore[method-assign, assignment]
+        note_plans(tx, "EXPLAIN QUERY PLAN", steps)
         for chosen in itertools.product(*choices.values()):
             filters = TaskFilter(**dict(zip(choices, chosen, strict=True)))
             list_tasks_before(tx, filters, None, 20)
@@ -171,6 +177,34 @@ def test_lists_are_read_from_their_indexes(open_database: OpenDatabase) -> None:
         assert {step.split()[-1] for step in searched} == indexes
         by_account = [step for step in steps if "(account_id=?" in step and step.startswith("SEARCH tasks")]
         assert all("(created,id)>(?,?) AND (created,id)<(?,?)" in step for step in by_account)
+
+    asyncio.run(scenario())
+
+
+def test_candidates_are_tested_one_by_one(open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL joins nothing, which it might begin with the notes of all accounts, and sorts nothing."""
+    steps: list[str] = []
+
+    def explain(tx: Tx) -> None:
+        note_plans(tx, "EXPLAIN", steps)
+        tx.fetch_all("SELECT set_config('enable_seqscan', 'off', TRUE)", {})  # as in a table that is not empty
+        for given in (
+            {"starred": True},
+            {"starred": False},
+            {"tag": "logo"},
+            {"metadata": ("matrix", "m1")},
+            {"q": "fox"},
+        ):
+            list_tasks_before(tx, TaskFilter(account_id="acc_a", **given), None, 20)
+
+    async def scenario() -> None:
+        db = open_database()
+        if not db.engine.shared:
+            return  # it has the index named to it
+        monkeypatch.setattr(task_candidates, "_MAX_PILE", -1)
+        await db.snapshot(explain)
+        assert not [step for step in steps if "Join" in step or "Nested Loop" in step or "Sort" in step]
+        assert sum("Index Scan using task_metadata_pkey" in step for step in steps) == 2
 
     asyncio.run(scenario())
 

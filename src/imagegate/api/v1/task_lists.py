@@ -20,7 +20,7 @@ from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.flows.views.task_row import TaskRow, task_row
 from imagegate.runtime import Runtime
-from imagegate.store.queries.task_candidates import MAX_CANDIDATES
+from imagegate.store.queries.task_candidates import MAX_NUMBERED
 from imagegate.store.queries.task_filter import STATUS_SQL, TaskFilter
 from imagegate.store.queries.tasks import list_tasks_before, list_tasks_page
 
@@ -96,7 +96,7 @@ class TaskPage(msgspec.Struct, kw_only=True):
 
     object: Literal["list"] = "list"
     data: list[TaskRow]
-    total: Annotated[Count, doc(f"At most {MAX_CANDIDATES}")]
+    total: Annotated[Count, doc(f"At most {MAX_NUMBERED}")]
     page: Annotated[int, doc("From 1", minimum=1)]
     page_size: Annotated[int, doc("Tasks on a page", minimum=1, maximum=100)]
     total_capped: Annotated[bool, doc("There are more than `total`, or may be: `cursor` reads on")]
@@ -150,7 +150,7 @@ async def list_tasks(
         before = decode_cursor(cursor, Position)
         found = await read_list(runtime, key, NARROW, list_tasks_before, wanted, before, limit or page_size)
         return cursor_page(TaskList, found, lambda task: task_row(runtime, task))
-    if (page - 1) * page_size >= MAX_CANDIDATES:
+    if (page - 1) * page_size >= MAX_NUMBERED:
         raise _page_too_far()
     numbered = await read_list(runtime, key, NARROW, list_tasks_page, wanted, page, page_size)
     if page > 1 and not numbered.tasks and numbered.is_capped:
@@ -165,7 +165,7 @@ async def list_tasks(
 
 
 def _page_too_far() -> InvalidRequest:
-    message = f"page is too large: only the first {MAX_CANDIDATES} tasks of a list are numbered, cursor reads on"
+    message = f"page is too large: only the first {MAX_NUMBERED} tasks of a list are numbered, cursor reads on"
     return InvalidRequest(message, param="page")
 
 

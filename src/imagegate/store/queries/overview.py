@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from imagegate.domain.tasks import TaskState
-from imagegate.store.ended_tasks import count_ended_on_days
+from imagegate.store.queries.ended_tasks import count_ended_on_days
 from imagegate.store.queries.margin import MarginSum, sum_margin_by_day
 from imagegate.store.queries.stats import COUNT_UNFINISHED, COUNT_WEBHOOKS
 from imagegate.store.transaction import Tx

@@ -5,9 +5,14 @@ Every function here crosses accounts; only callers that require the scope `admin
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+
 import msgspec
 
 from imagegate.domain.tasks import AttemptOutcome
+from imagegate.store.daily_sums import EARNED_ACCOUNTS, FOR_EVER, sum_margin_entries
+from imagegate.store.dialect import Row
+from imagegate.store.route_hours import sum_calls
 from imagegate.store.transaction import Tx
 
 _MAX_CALLS = 20_000
@@ -25,8 +30,8 @@ class RecentCall(msgspec.Struct, frozen=True, kw_only=True):
 class RouteSpend(msgspec.Struct, frozen=True, kw_only=True):
     """All calls of one route since a time; amounts in nanos.
 
-    `revenue` is what customers were charged for its images: routes that share a task share its charge by images, and a
-    refunded task counts as nothing.
+    `revenue` is what customers were charged for its images in that time less what they were refunded: routes that share
+    a task share its charge by images.
     """
 
     route: str
@@ -50,29 +55,22 @@ def list_recent_calls(tx: Tx, since: int) -> list[RecentCall]:
 
 
 def sum_spend_by_route(tx: Tx, since: int) -> list[RouteSpend]:
-    rows = tx.fetch_all(
-        """SELECT route, COUNT(*) AS calls, CAST(SUM(images) AS BIGINT) AS images, CAST(SUM(cost) AS BIGINT) AS cost,
-            CAST(SUM(CASE WHEN outcome = 'produced' THEN 1 ELSE 0 END) AS BIGINT) AS produced,
-            CAST(SUM(CASE WHEN outcome = 'unknown' THEN 1 ELSE 0 END) AS BIGINT) AS unknown,
-            CAST(SUM(duplicate) AS BIGINT) AS duplicates
-        FROM attempts WHERE ended >= :since AND outcome <> 'not_sent' GROUP BY route ORDER BY route""",
-        {"since": since},
-    )
-    revenue = _sum_revenue_by_route(tx, since)
-    return [RouteSpend(**row, revenue=revenue.get(row["route"], 0)) for row in rows]
+    """By name; in a snapshot."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in [*sum_calls(tx, since), *_count_duplicates(tx, since)]:
+        found[row.pop("route")].update(row)
+    for row in sum_margin_entries(tx, EARNED_ACCOUNTS, since, FOR_EVER, ("route",)):
+        if row["route"]:
+            found[row["route"]].update(revenue=row["amount"])
+    return [RouteSpend(route=route, **found[route]) for route in sorted(found)]
 
 
-def _sum_revenue_by_route(tx: Tx, since: int) -> dict[str, int]:
-    rows = tx.fetch_all(
-        """SELECT a.route, CAST(SUM(t.charge * a.images / (SELECT SUM(o.images) FROM attempts o
-            WHERE o.task_id = a.task_id AND o.outcome = 'produced')) AS BIGINT) AS revenue
-        FROM attempts a JOIN tasks t ON t.id = a.task_id
-        WHERE a.ended >= :since AND a.outcome = 'produced' AND a.images > 0 AND t.charge > 0
-            AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.task_id = t.id)
-        GROUP BY a.route""",
+def _count_duplicates(tx: Tx, since: int) -> list[Row]:
+    """What an attempt was repeated for is known only after it ended, and so is not in the sums of its hour."""
+    return tx.fetch_all(
+        "SELECT route, COUNT(*) AS duplicates FROM attempts WHERE duplicate = 1 AND ended >= :since GROUP BY route",
         {"since": since},
     )
-    return {row["route"]: row["revenue"] for row in rows}
 
 
 def load_margin(tx: Tx, task_id: str) -> dict[str, int]:

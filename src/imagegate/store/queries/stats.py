@@ -12,7 +12,7 @@ from imagegate.domain.time import US_PER_DAY
 from imagegate.store import installation
 from imagegate.store.daily_sums import FOR_EVER, MARGIN_ACCOUNTS, balance_before, sum_days
 from imagegate.store.dialect import indexed_by
-from imagegate.store.ended_tasks import count_all_ended
+from imagegate.store.queries.ended_tasks import count_all_ended
 from imagegate.store.transaction import Tx
 
 
@@ -57,8 +57,8 @@ COUNT_WEBHOOKS = f"""SELECT COUNT(*) AS number, MIN(created) AS oldest FROM deli
 def load_stats(tx: Tx) -> StoreStats:
     ended = count_all_ended(tx)
     unfinished = tx.fetch_all(COUNT_UNFINISHED)
-    counted = Counter({TaskState.completed: ended.completed, TaskState.failed: ended.failed + ended.cancelled})
-    waiting = Counter[str]()
+    counted, waiting = Counter[str](), Counter[str]()
+    counted.update(completed=ended.completed, failed=ended.failed + ended.cancelled)
     for row in unfinished:
         counted[row["state"]] += row["number"]
         waiting[row["reason"]] += row["number"]

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Position
-from imagegate.store.dialect import indexed_by
+from imagegate.store.dialect import CANDIDATES, NEWEST_FIRST, TESTED, indexed_by
 from imagegate.store.queries.task_filter import HAS_TAG, UNFINISHED, TaskFilter, build_conditions
-from imagegate.store.search import find_matches, find_start
+from imagegate.store.queries.word_search import find_matches, find_start
 from imagegate.store.transaction import Tx
 
-MAX_CANDIDATES = 10_000
+MAX_NUMBERED = 10_000
+# Testing one takes some microseconds, finding one of a pile by its id more.
+MAX_CANDIDATES = 5_000
+_MAX_PILE = 2_000
 # Of these many match a word that is common; for others the index of words is asked behind them.
 _FIRST_SEARCHED = 500
 _OLDEST = Position(0, "")
@@ -102,13 +105,16 @@ def _search(tx: Tx, filters: TaskFilter, before: Position, limit: int) -> Found 
 
 
 def number_candidates(tx: Tx, filters: TaskFilter, page: int, page_size: int) -> Numbered:
-    """The tasks of page `page`, which counts from 1, among the first MAX_CANDIDATES."""
+    """The tasks of page `page`, which counts from 1, among the first MAX_NUMBERED."""
     plan, skip = _choose_plan(tx, filters, NEWEST, MAX_CANDIDATES), (page - 1) * page_size
-    if plan.is_tested:
-        found, looked_to = find_candidates(tx, filters, None, MAX_CANDIDATES)
-        return Numbered(found[skip : skip + page_size], len(found), looked_to is not None)
-    size = _count(tx, plan.select, plan.named | {"skip": 0})
-    return Numbered(_read(tx, plan, page_size, skip), min(size, MAX_CANDIDATES), size > MAX_CANDIDATES)
+    if not plan.is_tested:
+        size = _count(tx, plan.select, plan.named | {"skip": 0}, MAX_NUMBERED)
+        return Numbered(_read(tx, plan, page_size, skip), min(size, MAX_NUMBERED), size > MAX_NUMBERED)
+    if filters.q:
+        found, looked_to = find_candidates(tx, filters, None, MAX_NUMBERED)
+    else:
+        found, looked_to = _read(tx, plan, MAX_NUMBERED), plan.looked_to
+    return Numbered(found[skip : skip + page_size], len(found), looked_to is not None)
 
 
 def _read(tx: Tx, plan: _Plan, limit: int, skip: int = 0) -> list[Position]:
@@ -116,10 +122,9 @@ def _read(tx: Tx, plan: _Plan, limit: int, skip: int = 0) -> list[Position]:
     return [Position(row["created"], row["id"]) for row in rows]
 
 
-def _count(tx: Tx, select: str, named: dict[str, Any]) -> int:
-    """The number of rows; one more than MAX_CANDIDATES where there are more."""
-    counted = f"SELECT COUNT(*) AS number FROM ({select}) AS counted"
-    return tx.fetch_int(counted, named | {"limit": MAX_CANDIDATES + 1})
+def _count(tx: Tx, select: str, named: dict[str, Any], most: int) -> int:
+    """The number of rows; one more than `most` where there are more."""
+    return tx.fetch_int(f"SELECT COUNT(*) AS number FROM ({select}) AS counted", named | {"limit": most + 1})
 
 
 def _oldest(filters: TaskFilter) -> Position:
@@ -162,17 +167,18 @@ def _find_sources(filters: TaskFilter, conditions: dict[str, str]) -> list[_Sour
 
 
 def _rest(conditions: dict[str, str], known: tuple[str, ...]) -> str:
-    return "".join(f" AND {condition}" for name, condition in conditions.items() if name not in known)
+    return " AND ".join(condition for name, condition in conditions.items() if name not in known)
 
 
 def _select(source: _Source) -> str:
-    return f"""SELECT tasks.created, tasks.id FROM tasks {indexed_by(source.index_name)}
-        WHERE {source.where} AND {_BETWEEN}{source.tests} {_NEWEST_FIRST}"""
+    candidates = f"tasks {indexed_by(source.index_name)} WHERE {source.where} AND {_BETWEEN}"
+    if not source.tests:
+        return f"SELECT tasks.created, tasks.id FROM {candidates} {_NEWEST_FIRST}"
+    return f"""SELECT tasks.created, tasks.id FROM {CANDIDATES} {candidates} {TESTED} {source.tests}
+        {NEWEST_FIRST} LIMIT :limit OFFSET :skip"""
 
 
-def _furthest(
-    tx: Tx, sources: list[_Source], named: dict[str, Any], number: int
-) -> tuple[_Source, Position | None]:
+def _furthest(tx: Tx, sources: list[_Source], named: dict[str, Any], number: int) -> tuple[_Source, Position | None]:
     """The source whose first `number` reach back furthest, and the last one of these; None where it ends before.
 
     So few tasks of a rare model are found among many that completed, and the other way round.
@@ -191,9 +197,11 @@ def _furthest(
 
 
 def _smallest_pile(tx: Tx, filters: TaskFilter, conditions: dict[str, str], named: dict[str, Any]) -> _Pile | None:
-    sizes = {pile: _count(tx, f"{pile.rows} LIMIT :limit", named) for pile in _find_piles(filters, conditions)}
+    sizes = {
+        pile: _count(tx, f"{pile.rows} LIMIT :limit", named, _MAX_PILE) for pile in _find_piles(filters, conditions)
+    }
     smallest = min(sizes, key=lambda pile: sizes[pile], default=None)
-    return smallest if smallest is not None and sizes[smallest] <= MAX_CANDIDATES else None
+    return smallest if smallest is not None and sizes[smallest] <= _MAX_PILE else None
 
 
 def _find_piles(filters: TaskFilter, conditions: dict[str, str]) -> list[_Pile]:
@@ -216,5 +224,5 @@ def _select_of_pile(pile: _Pile) -> str:
     # the order and limit of a page it might walk through all tasks, waiting for one of the pile.
     return f"""SELECT created, id FROM (
             SELECT tasks.created, tasks.id FROM ({pile.rows}{pile.row_test}) AS pile CROSS JOIN tasks
-            WHERE tasks.id = pile.task_id AND {_SHOWN} AND {_BETWEEN}{pile.tests} LIMIT {MAX_CANDIDATES + 1}
+            WHERE tasks.id = pile.task_id AND {_SHOWN} AND {_BETWEEN} AND {pile.tests or "TRUE"} LIMIT {_MAX_PILE}
         ) AS found {_NEWEST_FIRST}"""

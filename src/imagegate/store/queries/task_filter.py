@@ -21,7 +21,9 @@ _STATUS = {
 }
 STATUS_SQL = {name: " AND ".join(filter(None, parts)) for name, parts in _STATUS.items()}
 # Through the primary key: the rows of a task's metadata are few, those of a name and value may be many.
-_IS_STARRED = "EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = tasks.id)"
+# PostgreSQL would otherwise begin with all rows of the name, of every account, and join the tasks.
+_EACH = "LIMIT 1 OFFSET 0"
+_IS_STARRED = f"EXISTS (SELECT 1 FROM starred_tasks s WHERE s.task_id = tasks.id {_EACH})"
 _STARRED = {None: "", True: _IS_STARRED, False: f"NOT {_IS_STARRED}"}
 _REFERENCES = {None: "", True: f"NOT {HAS_NO_REFERENCES}", False: HAS_NO_REFERENCES}
 HAS_TAG = "(',' || m.value || ',') LIKE :tag ESCAPE '!'"
@@ -74,7 +76,8 @@ def build_conditions(filters: TaskFilter) -> tuple[dict[str, str], dict[str, Any
 
 
 def _has_note(name: str, test: str) -> str:
-    return f"EXISTS (SELECT 1 FROM task_metadata m WHERE m.task_id = tasks.id AND m.name = :{name} AND {test})"
+    noted = f"SELECT 1 FROM task_metadata m WHERE m.task_id = tasks.id AND m.name = :{name} AND {test}"
+    return f"EXISTS ({noted} {_EACH})"
 
 
 def _all_words(text: str) -> tuple[list[str], dict[str, Any]]:

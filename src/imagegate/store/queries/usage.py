@@ -36,11 +36,10 @@ def sum_usage(tx: Tx, account_id: str, groups: tuple[str, ...], first_day: int, 
     columns = tuple(GROUP_COLUMNS[group] for group in groups)
     for row in sum_days(tx, [account_id], first_day, last_day, columns, ("amount", "lines", "images")):
         place = tuple(row[column] for column in columns)
-        match row["kind"]:
-            case EntryKind.charge:
-                found[place].update(amount=-row["amount"], tasks=row["lines"], images=row["images"])
-            case EntryKind.refund:
-                found[place].update(amount=-row["amount"], refunded=row["amount"])
+        if row["kind"] == EntryKind.charge:
+            found[place].update(amount=-row["amount"], tasks=row["lines"], images=row["images"])
+        elif row["kind"] == EntryKind.refund:
+            found[place].update(amount=-row["amount"], refunded=row["amount"])
     return [_total(groups, place, found[place]) for place in sorted(found)]
 
 

@@ -57,7 +57,6 @@ CREATE TABLE hourly_sums (
     model TEXT NOT NULL,
     route TEXT NOT NULL,
     amount NANOS NOT NULL,
-    lines COUNT NOT NULL,
     PRIMARY KEY (hour, account, kind, model, route)
 ) STRICT;
 

@@ -26,6 +26,7 @@ const ACTIONS = [
   "routes.reload",
   "secret.accept",
   "secret.rotate",
+  "ledger.archive",
   "sign_in.failed",
 ];
 const MICROS_PER_S = 1_000_000;

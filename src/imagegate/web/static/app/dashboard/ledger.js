@@ -16,10 +16,17 @@ const typeName = (type) => d(`ledger.types.${type}.name`);
 const columns = () => [
   { title: d("columns.created"), cell: (row) => html`<${Time} seconds=${row.created} />` },
   { title: d("columns.type"), head: true, cell: (row) => typeName(row.type) },
-  { title: d("columns.task"), cell: (row) => (row.task_id ? html`<${ShortTaskLink} id=${row.task_id} />` : "–") },
+  { title: d("columns.task"), cell: (row) => taskOf(row) },
   { title: d("columns.amount"), num: true, cell: (row) => html`<${Change} money=${row.amount} />` },
   { title: d("columns.after"), num: true, cell: (row) => html`<${Amount} money=${row.available_after} />` },
 ];
+
+/**
+ * A charge without a task stands for all of a month that the operator has archived.
+ * @param {any} row
+ */
+const taskOf = ({ task_id: id, type }) =>
+  id ? html`<${ShortTaskLink} id=${id} />` : type === "charge" ? d("ledger.whole_month") : "–";
 
 /** @param {{id: string}} props */
 const ShortTaskLink = ({ id }) =>

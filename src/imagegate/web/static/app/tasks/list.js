@@ -24,7 +24,7 @@ export const NO_FILTERS = {
 
 const TYPING_MS = 250;
 /** So many pages are read in a row where they have few rows; then somebody has to ask for more. */
-const MAX_PAGES = 10;
+const MAX_PAGES = 20;
 
 /** @param {Filters} filters */
 export const isFiltered = (filters) => Object.values(filters).some(Boolean);

@@ -17,17 +17,18 @@ from imagegate.store.queries.task_filter import word_forms
 from imagegate.store.search_index import ACCOUNT_BITS, block_range, grams_parameters
 from imagegate.store.transaction import Tx, name_values
 
-MAX_CANDIDATES = 10_000
+# Tasks that have the letters: they are spread over the table, and are read one by one.
+MAX_CANDIDATES = 2_000
 # Of 65,536 tasks each: some milliseconds where nothing is found.
 MAX_BLOCKS = 128
 # Few at first: where many match, they fill the page.
-_MIN_TOGETHER, _MAX_TOGETHER = 64, 1024
+_MIN_TOGETHER, _MAX_TOGETHER = 64, 512
 # Of these one is in the index, wherever it goes that far: it lacks a task for minutes at most.
 _LOOKED_BACK = 100
 
 
 class Start(NamedTuple):
-    """What a search begins with: the groups of letters to look for, the newest number that can be meant and the oldest."""
+    """What a search begins with: the groups of letters to look for, and the newest and oldest number to look at."""
 
     grams: list[int]
     newest: int
@@ -80,10 +81,13 @@ def find_matches(tx: Tx, start: Start, tests: str, named: dict[str, Any], limit:
 def _test(tx: Tx, numbers: list[int], tests: str, named: dict[str, Any]) -> list[Position]:
     if not numbers:
         return []
+    # In two steps, by the primary key: either engine may prefer to make the tests on every task of the account.
     listed, values = name_values("number", numbers)
+    indexed = tx.fetch_all(f"SELECT task_id FROM task_search WHERE number IN ({listed})", values)
+    listed, values = name_values("id", [row["task_id"] for row in indexed])
     rows = tx.fetch_all(
-        f"""SELECT tasks.created, tasks.id FROM tasks
-        WHERE tasks.id IN (SELECT s.task_id FROM task_search s WHERE s.number IN ({listed})) AND {tests}
+        f"""SELECT tasks.created, tasks.id FROM tasks {indexed_by("sqlite_autoindex_tasks_1")}
+        WHERE tasks.id IN ({listed}) AND {tests}
         ORDER BY tasks.created DESC, tasks.id DESC""",
         named | values,
     )
@@ -107,9 +111,9 @@ def _number_before(tx: Tx, account_id: str, before: Position) -> int | None:
     if not rows:
         return None
     listed, values = name_values("id", [row["id"] for row in rows])
-    row = tx.fetch_one(f"SELECT MAX(number) AS number FROM task_search WHERE task_id IN ({listed})", values)
-    assert row is not None
-    return None if row["number"] is None else int(row["number"])
+    # Not their MAX: to find that PostgreSQL walks along the numbers, and looks at each for being one of these.
+    indexed = tx.fetch_all(f"SELECT number FROM task_search WHERE task_id IN ({listed})", values)
+    return max((row["number"] for row in indexed), default=None)
 
 
 def _position_of(tx: Tx, number: int) -> Position:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import msgspec
 
-from imagegate.domain.time import US_PER_DAY
-from imagegate.store.daily_sums import FOR_EVER, open_since
-from imagegate.store.dialect import indexed_by
+from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
+from imagegate.store.daily_sums import FOR_EVER, closed_hours, open_since
+from imagegate.store.dialect import Row, indexed_by
 from imagegate.store.queries.task_filter import STATUS_SQL
 from imagegate.store.transaction import Tx
 
@@ -32,26 +34,43 @@ class EndedTasks(msgspec.Struct, frozen=True, kw_only=True):
         return EndedTasks(**{status: getattr(self, status) + getattr(other, status) for status in _STATUSES})
 
 
-def count_ended(tx: Tx, start: int, end: int) -> dict[int, EndedTasks]:
-    """By day since 1970 in UTC, of the tasks that ended from `start` on and before `end` and are still there."""
-    rows = tx.fetch_all(COUNT_ENDED, {"start": start, "end": end})
-    return {row["day"]: EndedTasks(**{status: row[status] for status in _STATUSES}) for row in rows}
+def count_ended(tx: Tx, start: int, end: int) -> EndedTasks:
+    """Of the tasks that ended from `start` on and before `end` and are still there."""
+    return sum(_by_day(tx.fetch_all(COUNT_ENDED, {"start": start, "end": end})).values(), EndedTasks())
 
 
 def count_ended_on_days(tx: Tx, first_day: int, last_day: int) -> dict[int, EndedTasks]:
-    """By day, both ends included."""
+    """By day since 1970 in UTC, both ends included."""
     start, end = first_day * US_PER_DAY, (last_day + 1) * US_PER_DAY
     closed = max(start, min(end, open_since(tx)))
     rows = tx.fetch_all(
         "SELECT day, completed, failed, cancelled FROM closed_days WHERE day >= :first AND day < :open",
         {"first": first_day, "open": closed // US_PER_DAY},
     )
-    found = {row["day"]: EndedTasks(**{status: row[status] for status in _STATUSES}) for row in rows}
-    return found | count_ended(tx, closed, end)
+    return _by_day(rows + _count_open(tx, closed, end))
 
 
 def count_all_ended(tx: Tx) -> EndedTasks:
     """Of all days; those that were purged before their day was closed are not known any more."""
     closed = open_since(tx)
     sums = tx.fetch_all(f"SELECT {_SUMS} FROM closed_days WHERE day < :open", {"open": closed // US_PER_DAY})[0]
-    return sum(count_ended(tx, closed, FOR_EVER).values(), EndedTasks(**sums))
+    return sum(_by_day(_count_open(tx, closed, FOR_EVER)).values(), EndedTasks(**sums))
+
+
+def _count_open(tx: Tx, start: int, end: int) -> list[Row]:
+    first, after = closed_hours(tx, start, end)
+    rows = tx.fetch_all(
+        f"SELECT hour / 24 AS day, {_SUMS} FROM closed_hours WHERE hour >= :first AND hour < :after GROUP BY 1",
+        {"first": first // US_PER_HOUR, "after": after // US_PER_HOUR},
+    )
+    for some_start, some_end in ((start, first), (after, end)):
+        if some_start < some_end:
+            rows += tx.fetch_all(COUNT_ENDED, {"start": some_start, "end": some_end})
+    return rows
+
+
+def _by_day(rows: list[Row]) -> dict[int, EndedTasks]:
+    found: dict[int, EndedTasks] = defaultdict(EndedTasks)
+    for row in rows:
+        found[row["day"]] += EndedTasks(**{status: row[status] for status in _STATUSES})
+    return dict(found)

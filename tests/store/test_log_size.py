@@ -1,0 +1,98 @@
+"""SQLite's log stays short: whoever reads an old state for long is stopped, and the file is cut afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from imagegate.store import installation, sqlite
+from imagegate.store.database import Database, create_engine
+from imagegate.store.dialect import QueryTimeout
+from imagegate.store.transaction import Tx
+
+KILOBYTE = 1024
+# Counts to a number that is not reached in a test.
+FOR_EVER = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :most) SELECT MAX(i) AS i FROM n"
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 40 * KILOBYTE)
+    database = Database(create_engine(str(tmp_path / "imagegate.db")))
+    database.migrate()
+    return database
+
+
+def test_a_long_report_is_stopped_when_the_log_has_grown_and_no_sooner(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LONG_READ_S", 0.0)
+    monkeypatch.setattr(sqlite, "MAX_LOG_BYTES", 300 * KILOBYTE)
+    monkeypatch.setattr(sqlite, "_READERS_TIMEOUT_MS", 1)
+    log = tmp_path / "imagegate.db-wal"
+    begun = threading.Event()
+
+    def read_for_ever(tx: Tx) -> int:
+        tx.fetch_all("SELECT * FROM installation")
+        begun.set()
+        return tx.fetch_int(FOR_EVER, {"most": 10**12})
+
+    async def write_much() -> None:
+        for number in range(20):  # the same text again would not be written
+            await database.write(installation.replace_value, "much", str(number % 10) * 100 * KILOBYTE)
+
+    async def scenario() -> None:
+        assert await database.read_report(lambda tx: tx.fetch_int(FOR_EVER, {"most": 10**6})) == 10**6
+        report = asyncio.ensure_future(database.read_report(read_for_ever))
+        await asyncio.to_thread(begun.wait)
+        await write_much()
+        with pytest.raises(QueryTimeout):
+            await report
+        assert log.stat().st_size > 300 * KILOBYTE, "nothing of the log could be written over while that was read"
+        await write_much()
+        # A checkpoint has come with one of these commits; the next one begins the log again, and its file is cut.
+        await database.write(installation.replace_value, "much", "")
+        reader = database.engine.connect(readonly=False)
+        reader.execute("PRAGMA wal_checkpoint(PASSIVE)", {})
+        reader.close()
+        await database.write(installation.replace_value, "much", "little")
+        assert log.stat().st_size <= 40 * KILOBYTE
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        database.close()
+
+
+def test_readers_that_come_one_after_the_other_do_not_keep_the_log(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 1_000 * KILOBYTE)
+    monkeypatch.setattr(sqlite, "_WAIT_EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite, "_READERS_TIMEOUT_MS", 2_000)
+    log = tmp_path / "imagegate.db-wal"
+
+    def read_for_a_while(tx: Tx) -> int:
+        tx.fetch_all("SELECT * FROM installation")
+        return tx.fetch_int(FOR_EVER, {"most": 20_000})
+
+    async def read_on(written: asyncio.Event) -> None:
+        while not written.is_set():
+            await database.read_report(read_for_a_while)
+
+    async def scenario() -> None:
+        written = asyncio.Event()
+        readers = [asyncio.create_task(read_on(written)) for _ in range(3)]
+        for number in range(60):
+            await database.write(installation.replace_value, "much", str(number % 10) * 100 * KILOBYTE)
+        assert log.stat().st_size < 3_000 * KILOBYTE, "six megabytes were written"
+        written.set()
+        await asyncio.gather(*readers)
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        database.close()
