@@ -73,11 +73,23 @@ def _count_duplicates(tx: Tx, since: int) -> list[Row]:
     )
 
 
+# One ref at a time, for the index on ref and account: entries have none by task.
+_OF_TASK = " UNION ALL ".join(
+    f"SELECT e.account, e.kind, e.amount FROM {found}"
+    for found in (
+        "entries e WHERE e.ref = 'settle:' || :id",
+        "entries e WHERE e.ref = 'refund:' || :id",
+        "attempts a JOIN entries e ON e.ref = 'cost:' || a.id WHERE a.task_id = :id",
+        "attempts a JOIN entries e ON e.ref = 'waste:' || a.id WHERE a.task_id = :id",
+    )
+)
+
+
 def load_margin(tx: Tx, task_id: str) -> dict[str, int]:
     """Return what a task earned and what its calls cost, in nanos. `waste` bought nothing that we know of."""
     rows = tx.fetch_all(
-        """SELECT account, kind, CAST(SUM(amount) AS BIGINT) AS total FROM entries
-        WHERE task_id = :id AND (account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%') GROUP BY account, kind""",
+        f"""SELECT kind, CAST(SUM(amount) AS BIGINT) AS total FROM ({_OF_TASK}) AS entry
+        WHERE account LIKE 'sys:upstream_%' OR account NOT LIKE 'sys:%' GROUP BY kind""",
         {"id": task_id},
     )
     totals = {row["kind"]: row["total"] for row in rows}
