@@ -7,14 +7,14 @@ import msgspec
 from imagegate.domain.accounts import ApiKey, EntryKind
 from imagegate.domain.months import Month
 from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
-from imagegate.flows.day_closing import close_day
-from imagegate.store import day_closing, ledger, refunds, settlement, tasks
+from imagegate.store import ledger, refunds, settlement, tasks
 from imagegate.store.database import Database
 from imagegate.store.transaction import Tx
 from tests.store.helpers import (
     LEASE_US,
     FakeClock,
     claim_tasks,
+    close_days,
     create_customer,
     new_refund,
     new_settlement,
@@ -90,8 +90,3 @@ async def fill(db: Database, clock: FakeClock) -> tuple[str, str]:
 
 def forget_bytes(tx: Tx) -> None:
     tx.execute("UPDATE assets SET deleted = :now, thumbnail_due = NULL")
-
-
-async def close_days(db: Database) -> None:
-    while (day := await db.read(day_closing.find_next_day)) is not None:
-        await close_day(db, day)

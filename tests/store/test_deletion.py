@@ -255,7 +255,7 @@ def test_s5_7_starred_tasks_keep_thumbnail_and_row_until_they_are_not(
             assert await db.snapshot(find_violations, 0) == []
             return [one.kind for one in expired]
 
-        clock.now += 400 * US_PER_DAY
+        clock.now += 45 * US_PER_DAY
         assert await sweep() == ["result"]
         kept = await db.read(tasks.find_task, account_id, task_id)
         assert kept is not None

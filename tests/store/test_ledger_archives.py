@@ -33,8 +33,8 @@ from imagegate.store.queries.statement import StatementFilter, StatementLine, li
 from imagegate.store.rules import INVARIANTS
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
-from tests.store.helpers import FakeClock, create_customer, purge_old_tasks
-from tests.store.old_months import APRIL, BOOKINGS, MARCH, close_days, fill, forget_bytes, post_purged, run_task
+from tests.store.helpers import FakeClock, close_days, create_customer, purge_old_tasks
+from tests.store.old_months import APRIL, BOOKINGS, MARCH, fill, forget_bytes, post_purged, run_task
 
 ACTOR = Actor(name="test", via="command line")
 BOOKS = {"I1", "I2.posted", "I3", "I5", "I6.settled", "I6.refunds", "I22"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from imagegate.domain.time import US_PER_DAY, US_PER_HOUR
+from imagegate.domain.time import US_PER_DAY
 from imagegate.logging import log_warning
 from imagegate.runtime import Runtime
 from imagegate.store import day_closing, hour_closing
@@ -37,19 +37,23 @@ async def close_days(runtime: Runtime) -> None:
         await close_day(db, day)
 
 
-async def close_day(db: Database, day: int) -> None:
-    async for accounts, sums in _sum_up(db, day):
+async def close_day(db: Database, day: int, many: int = day_closing.MANY_ENTRIES) -> None:
+    """A day with `many` entries of the operator's accounts is summed up by the hour."""
+    times = await db.read_report(day_closing.split_day, day, many)
+    async for accounts, sums in _sum_up(db, day, times):
         if not await _write(db, day, await db.read_report(day_closing.prepare_closing, day, accounts, sums)):
             return  # another process was faster
-    parts = [await db.read_report(count_ended, start, end) for start, end in _hours(day)]
+    parts = [await db.read_report(count_ended, start, end) for start, end in times]
     ended = sum(parts, EndedTasks())
     await db.write(day_closing.close_day, day, ended)
 
 
-async def _sum_up(db: Database, day: int) -> AsyncIterator[tuple[Sequence[str], list[DailySum]]]:
+async def _sum_up(
+    db: Database, day: int, times: Sequence[tuple[int, int]]
+) -> AsyncIterator[tuple[Sequence[str], list[DailySum]]]:
     """Some accounts, and what they have on the day, until it is all of them that have anything."""
     # Those of the operator have as many entries as all others together.
-    parts = [await db.read_report(day_closing.sum_part, OPERATORS_ACCOUNTS, *hour) for hour in _hours(day)]
+    parts = [await db.read_report(day_closing.sum_part, OPERATORS_ACCOUNTS, *time) for time in times]
     yield OPERATORS_ACCOUNTS, day_closing.add_parts(one for part in parts for one in part)
     after, is_last = "", False
     while not is_last:
@@ -71,8 +75,3 @@ async def _write(db: Database, day: int, closing: Closing) -> bool:
 
 def _slices(rows: Sequence[T], size: int) -> list[list[T]]:
     return [list(rows[start : start + size]) for start in range(0, len(rows), size)]
-
-
-def _hours(day: int) -> list[tuple[int, int]]:
-    start = day * US_PER_DAY
-    return [(start + hour * US_PER_HOUR, start + (hour + 1) * US_PER_HOUR) for hour in range(24)]

@@ -20,6 +20,7 @@ from imagegate.store.transaction import Tx, name_values
 
 OPERATORS_ACCOUNTS = (SYS_BANK, SYS_UPSTREAM, *MARGIN_ACCOUNTS)
 _FIRST_END = f"SELECT MIN(ended) AS first FROM tasks {indexed_by('tasks_old')} WHERE state IN ('completed', 'failed')"
+MANY_ENTRIES = 20_000  # take some 50 ms to sum up
 _KEY = ("account", "day", "kind", "model", "key_id", "route")
 
 
@@ -119,6 +120,20 @@ def list_accounts_of_day(tx: Tx, day: int, after: str, limit: int) -> AccountsOf
     )
     last = rows[-1]["id"] if len(rows) == limit else ""
     return AccountsOfDay([row["id"] for row in rows if row["is_active"]], last)
+
+
+def split_day(tx: Tx, day: int, many: int) -> list[tuple[int, int]]:
+    """The times, from when to when, whose entries of the operator's accounts are summed up in one go: the day, or its
+    hours where it has `many`."""
+    start, end = day * US_PER_DAY, (day + 1) * US_PER_DAY
+    listed, named = name_values("account", OPERATORS_ACCOUNTS)
+    count = tx.fetch_int(
+        f"""SELECT COUNT(*) AS number FROM (SELECT 1 AS one FROM entries
+            WHERE account IN ({listed}) AND created >= :start AND created < :end LIMIT :limit) AS few""",
+        named | {"start": start, "end": end, "limit": many},
+    )
+    size = US_PER_HOUR if count == many else US_PER_DAY
+    return [(first, first + size) for first in range(start, end, size)]
 
 
 def sum_part(tx: Tx, accounts: Sequence[str], start: int, end: int) -> list[DailySum]:
