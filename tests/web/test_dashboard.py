@@ -140,7 +140,8 @@ def test_l24_the_dashboards_tasks_are_found_by_words_and_filters_and_scrolled_wi
         expect(page.locator(rows)).to_have_count(3)
         _open(page, gateway, f"tasks/{first}")
         page.get_by_role("button", name="Delete").click()
-        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        with page.expect_response(lambda response: response.request.method == "DELETE"):
+            page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page.locator(rows).first).to_be_visible()
         assert complaints == []
     with gateway.client(key) as http:
