@@ -181,7 +181,7 @@ def test_l24_lists_go_on_behind_pages_without_rows_and_totals_have_an_end(tabs: 
             assert empty_pages == 0
             empty_pages = 25
             page.reload()
-            expect(page.locator("[data-search-on]")).to_contain_text("Nothing found so far")
+            expect(page.locator("[data-search-on]")).to_contain_text("Nothing found yet")
             assert empty_pages == 4, "twenty-one requests, and then somebody has to ask"
             expect(page.locator("[data-no-match], .welcome, [data-empty]")).to_have_count(0)
             page.locator("[data-search-on] button").click()
