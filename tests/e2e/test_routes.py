@@ -16,6 +16,7 @@ def test_a_key_in_the_environment_makes_the_route_and_says_so(tmp_path: Path) ->
     with Simulator() as sim:
         env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"{sim.url}/v1"}
         with Gateway(tmp_path / "data", env=env) as gateway:
+            assert gateway.curl, "the last line of the start"
             output = "\n".join(gateway.output)
             assert "upstream openai (from the environment, at list cost): " in output
             assert "WARNING: gpt-image-2 is sold below the cost of a route" in output

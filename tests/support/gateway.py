@@ -85,6 +85,8 @@ class Gateway(Program):
 
     @property
     def curl(self) -> str:
+        # It answers while it still writes what it says at the start.
+        wait_until(lambda: any(line.startswith("curl ") for line in self.output))
         return next(line for line in self.output if line.startswith("curl "))
 
     def start(self) -> None:
