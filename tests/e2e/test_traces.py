@@ -138,11 +138,13 @@ def test_a_task_that_waits_for_a_route_says_why(traced: Traced) -> None:
     traced.dear.script("500-json")
     spans = traced.spans_of(traced.create("500-json"))
     whole = next(span for span in spans if span.name.startswith("task"))
-    (wait,) = [span for span in spans if span.name == "wait"]
-    assert wait.parent == whole.id
-    assert wait.attributes == {"imagegate.waiting_reason": "upstream_unavailable"}
+    waits = [span for span in spans if span.name == "wait"]
+    assert waits
+    assert {wait.parent for wait in waits} == {whole.id}
+    assert all(wait.attributes == {"imagegate.waiting_reason": "upstream_unavailable"} for wait in waits)
     assert [span.failed for span in spans if span.kind == CLIENT] == [True, True, False]
-    assert whole.attributes["imagegate.task.claims"] == 2
+    # One more where it looked before a route was ready again.
+    assert whole.attributes["imagegate.task.claims"] == 1 + len(waits)
 
 
 def test_a_task_that_fails_or_is_cancelled_says_so_in_its_span(traced: Traced) -> None:
