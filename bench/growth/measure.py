@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +18,7 @@ from bench.growth.served import Gateway, Owner, find_owners
 from bench.http_load import Connection, drive
 from bench.processes import OTHER_CORE, Upstream, pin, pss_bytes, unpin
 
-MIN_SAMPLES, MAX_SAMPLES = 20, 100
-ENOUGH_S = 1.0  # for one operation, once it has `MIN_SAMPLES`
+SAMPLES = 100
 SLOW_S = 0.1  # then fewer samples do
 MIN_SLOW_SAMPLES, MAX_SLOW_S = 3, 6.0
 GIVE_UP_S = 10.0  # after a call as long, what there is is taken
@@ -90,53 +90,46 @@ async def _ask_all(origin: str, owners: list[Owner], operator: str, tell: Callab
 
 
 async def _ask(origin: str, operation: Operation) -> Figures:
+    """Of each request, and of each page of a walk."""
     connection = await Connection.open(origin)
     times: list[float] = []
     statuses: Counter[int] = Counter()
-    pages = 0
-    started = time.perf_counter()
-    while len(times) < MAX_SAMPLES:
+    request, started = operation.request(), time.perf_counter()
+    while True:
         sent = time.perf_counter()
-        await connection.send(operation.request())
-        statuses[connection.status] += 1
-        pages += 1
-        if operation.walks:
-            pages += await _walk(connection, operation.request(), started + MAX_SLOW_S)
+        await connection.send(request)
         times.append(time.perf_counter() - sent)
+        statuses[connection.status] += 1
+        if operation.walks:
+            next_page = connection.status == 200 and connection.json().get("next_cursor")
+            if not next_page or time.perf_counter() - started > MAX_SLOW_S:
+                break
+            request = operation.request().replace(b"cursor=&", f"cursor={next_page}&".encode())
+            continue
         if _is_enough(times, time.perf_counter() - started, operation):
             break
+        request = operation.request()
         if operation.pause_s:
             connection.close()  # the gateway would, while nobody asks
             await asyncio.sleep(operation.pause_s)
             connection = await Connection.open(origin)
     connection.close()
-    pages_each = {"pages": pages / len(times)} if operation.walks else {}
-    return {**percentiles(times), **pages_each, "statuses": {str(code): count for code, count in statuses.items()}}
-
-
-async def _walk(connection: Connection, first: bytes, until: float) -> int:
-    """Follow the cursors to the end; how many more pages there were."""
-    pages = 0
-    while connection.status == 200 and (cursor := connection.json().get("next_cursor")):
-        await connection.send(first.replace(b"cursor=&", f"cursor={cursor}&".encode()))
-        pages += 1
-        if time.perf_counter() > until:
-            break
-    return pages
+    found = percentiles(times) | {"first": round(1000 * times[0], 3)}
+    if operation.walks:
+        found |= {"pages": len(times)}
+    return {**found, "statuses": {str(code): count for code, count in statuses.items()}}
 
 
 def _is_enough(times: list[float], seconds: float, operation: Operation) -> bool:
     if times[-1] > GIVE_UP_S or seconds > MAX_SLOW_S + 3 * operation.pause_s:
         return True
-    if operation.walks:
-        return len(times) >= MIN_SLOW_SAMPLES
     slow = sorted(times)[len(times) // 2] > SLOW_S
-    return len(times) >= (MIN_SLOW_SAMPLES if slow else MIN_SAMPLES) and seconds > ENOUGH_S
+    return len(times) >= (MIN_SLOW_SAMPLES if slow else SAMPLES)
 
 
 def percentiles(times: list[float]) -> Figures:
     ordered = sorted(times)
-    last = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    last = ordered[math.ceil(0.99 * len(ordered)) - 1]
     return {
         "n": len(ordered),
         "p50": round(1000 * ordered[len(ordered) // 2], 3),

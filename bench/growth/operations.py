@@ -24,7 +24,7 @@ PAGE_SIZE, LISTED = 20, 10_000
 
 @dataclass(frozen=True)
 class Operation:
-    """`pause_s` between two requests, where the answer is kept for a while. `walks`: all pages of it, as one."""
+    """`pause_s` between two requests, where the answer is kept for a while. `walks`: page by page to the end."""
 
     name: str
     request: Callable[[], bytes]

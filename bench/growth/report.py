@@ -114,7 +114,7 @@ def _cell(figure: Figures | None) -> str:
     if figure is None:
         return ""
     bad = [code for code in figure.get("statuses", {}) if code >= "400"]
-    pages = f", {figure['pages']:.0f} pages" if figure.get("pages", 1) > 1 else ""
+    pages = f", {figure['pages']} pages" if figure.get("pages", 1) > 1 else ""
     return f"{_number(figure['p50'])} / {_number(figure['p99'])}{pages}{' (' + ', '.join(bad) + ')' if bad else ''}"
 
 

@@ -18,6 +18,7 @@ from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.store import deletion, integrity, search_index, snapshot, tasks
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
 from imagegate.store.dialect import Row
+from imagegate.store.grams import TEST_COST
 from imagegate.store.queries import task_candidates, word_search
 from imagegate.store.queries.task_filter import TaskFilter
 from imagegate.store.queries.tasks import list_tasks_before, list_tasks_page
@@ -115,10 +116,10 @@ def test_s5_3_search_asks_for_few_tasks_at_a_time_and_goes_on_by_cursor(
         monkeypatch.setattr(search_index, "BLOCK_BITS", 3)
         await follow(db)
         every = {"q=": [*reversed(made)], "q=2": [made[number] for number in range(39, -1, -1) if number % 3 == 2]}
-        for blocks, together, candidates in ((128, 64, 2_000), (1, 64, 2_000), (128, 2, 2), (2, 3, 5)):
+        for blocks, together, tested in ((32, 64, 2_000), (1, 64, 2_000), (32, 2, 2), (2, 3, 5)):
             monkeypatch.setattr(word_search, "MAX_BLOCKS", blocks)
             monkeypatch.setattr(word_search, "_MIN_TOGETHER", together)
-            monkeypatch.setattr(word_search, "MAX_CANDIDATES", candidates)
+            monkeypatch.setattr(word_search, "MAX_WORK", tested * TEST_COST)
             for limit in (1, 4, 50):
                 assert await list_all(db, TaskFilter(account_id=account_id, q="fox"), limit) == every["q="]
                 # Letters that all of them have, in an order that some have.

@@ -6,31 +6,35 @@ account's numbers at a time, and for a bounded number of tasks. Everything in on
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import msgspec
 
 from imagegate.domain.pages import Position
-from imagegate.store.dialect import FIND_BY_GRAMS, indexed_by
-from imagegate.store.grams import grams_of_words
+from imagegate.store.dialect import FIND_BY_GRAMS, ORDER_PROMPT, indexed_by
+from imagegate.store.grams import TEST_COST, Choice, choose_groups, groups_of_words
 from imagegate.store.queries.task_filter import word_forms
 from imagegate.store.search_index import ACCOUNT_BITS, block_range, grams_parameters
 from imagegate.store.transaction import Tx, name_values
 
-# Tasks that have the letters: they are spread over the table, and are read one by one.
-MAX_CANDIDATES = 2_000
-# Of 65,536 tasks each: some milliseconds where nothing is found.
-MAX_BLOCKS = 128
+# Entries of the groups' lists, or fewer where tasks that have the letters are tested: these are spread over the table,
+# and are read one by one. Some 20 ms of either.
+MAX_WORK = 48_000
+# Of 65,536 tasks each, where the groups are rarer than they seemed to be, or there are none.
+MAX_BLOCKS = 32
 # Few at first: where many match, they fill the page.
 _MIN_TOGETHER, _MAX_TOGETHER = 64, 512
-# Of these one is in the index, wherever it goes that far: it lacks a task for minutes at most.
+# Of these one is in the index, wherever it goes that far: it lacks a task for minutes at most. And they tell which
+# groups of letters are rare, each by so much of its prompt.
 _LOOKED_BACK = 100
+_SAMPLED_LETTERS = 400
 
 
 class Start(NamedTuple):
     """What a search begins with: the groups of letters to look for, and the newest and oldest number to look at."""
 
-    grams: list[int]
+    choice: Choice
     newest: int
     oldest: int
 
@@ -47,33 +51,35 @@ def find_start(tx: Tx, account_id: str, words: str, before: Position, oldest: Po
 
     None where the index cannot answer: for short words, and where it does not go as far as `before` yet.
     """
-    grams = grams_of_words(word_forms(word) for word in words.split())
-    if not grams or not account_id or not _is_indexed(tx, before):
+    groups = groups_of_words(word_forms(word) for word in words.split())
+    if not groups or not account_id or not _is_indexed(tx, before):
         return None
-    newest = _number_before(tx, account_id, before)
+    newer = _tasks_before(tx, account_id, before)
+    newest = _highest_number(tx, newer)
     if newest is None:
         return None
-    below = _number_before(tx, account_id, oldest)
-    return Start(grams, newest, (newest >> ACCOUNT_BITS << ACCOUNT_BITS) if below is None else below + 1)
+    below = _highest_number(tx, _tasks_before(tx, account_id, oldest))
+    choice = choose_groups(groups, newer.values())
+    return Start(choice, newest, (newest >> ACCOUNT_BITS << ACCOUNT_BITS) if below is None else below + 1)
 
 
 def find_matches(tx: Tx, start: Start, tests: str, named: dict[str, Any], limit: int) -> Matches:
     """The newest `limit` tasks that pass the tests, of the groups' tasks from the start on."""
     found: list[Position] = []
-    high, examined, together = start.newest + 1, 0, _MIN_TOGETHER
+    high, work, together = start.newest + 1, 0.0, _MIN_TOGETHER
     for _ in range(MAX_BLOCKS):
-        low = max(block_range(high - 1)[0], start.oldest)
-        asked = {**grams_parameters(start.grams, low), "low": low, "high": high, "limit": together}
+        low, begun = max(block_range(high - 1)[0], start.oldest), high
+        asked = {**grams_parameters(start.choice.grams, low), "low": low, "high": high, "limit": together}
         numbers = [row["number"] for row in tx.fetch_all(FIND_BY_GRAMS, asked)]
         found += _test(tx, numbers, tests, named)
-        examined += len(numbers)
         high = numbers[-1] if len(numbers) == together else low
+        work += (begun - high) * start.choice.entries + len(numbers) * TEST_COST
         together = min(together * 2, _MAX_TOGETHER)
         if len(found) > limit:
             return Matches(found[:limit], found[limit - 1])
         if high <= start.oldest:
             return Matches(found, None)
-        if len(found) == limit or examined >= MAX_CANDIDATES:
+        if len(found) == limit or work >= MAX_WORK:
             break
     return Matches(found, _position_of(tx, high))
 
@@ -100,17 +106,22 @@ def _is_indexed(tx: Tx, before: Position) -> bool:
     return tx.fetch_int(select, msgspec.structs.asdict(before)) > 0
 
 
-def _number_before(tx: Tx, account_id: str, before: Position) -> int | None:
-    """The number of the account's newest task that is older."""
+def _tasks_before(tx: Tx, account_id: str, before: Position) -> dict[str, str]:
+    """The account's newest tasks that are older, and how their prompts begin."""
     rows = tx.fetch_all(
-        f"""SELECT tasks.id FROM tasks {indexed_by("tasks_listed")} WHERE tasks.account_id = :account_id
-            AND tasks.deleted IS NULL AND (tasks.created, tasks.id) < (:created, :id)
+        f"""SELECT tasks.id, SUBSTR({ORDER_PROMPT}, 1, {_SAMPLED_LETTERS}) AS prompt
+        FROM tasks {indexed_by("tasks_listed")}
+        WHERE tasks.account_id = :account_id AND tasks.deleted IS NULL AND (tasks.created, tasks.id) < (:created, :id)
         ORDER BY tasks.created DESC, tasks.id DESC LIMIT {_LOOKED_BACK}""",
         {"account_id": account_id, **msgspec.structs.asdict(before)},
     )
-    if not rows:
+    return {row["id"]: row["prompt"] or "" for row in rows}
+
+
+def _highest_number(tx: Tx, task_ids: Collection[str]) -> int | None:
+    if not task_ids:
         return None
-    listed, values = name_values("id", [row["id"] for row in rows])
+    listed, values = name_values("id", list(task_ids))
     # Not their MAX: to find that PostgreSQL walks along the numbers, and looks at each for being one of these.
     indexed = tx.fetch_all(f"SELECT number FROM task_search WHERE task_id IN ({listed})", values)
     return max((row["number"] for row in indexed), default=None)
