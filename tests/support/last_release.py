@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.support.gateway import StandaloneGateway
 from tests.support.program import Child
 
-TAG = "v0.3.0"
+TAG = "v0.6.0"
 _ROOT = Path(__file__).resolve().parents[2]
 _UV = _ROOT / ".venv" / "bin" / "uv"
 
