@@ -30,6 +30,10 @@ METADATA_OBJECT = "/* names and values as a JSON object */"
 CANDIDATES = "/* candidates */"
 TESTED = "/* tested */"
 NEWEST_FIRST = "/* newest first */"
+# Of a JSON array, :numbers or :ids, for hundreds of them: a name for each (name_values) would take the client of
+# PostgreSQL longer than the look-ups take the server.
+ONE_OF_NUMBERS = "/* one of the numbers */"
+ONE_OF_IDS = "/* one of the ids */"
 # Rows of others that stay until the commit; those that somebody deletes at this moment are left out.
 KEEP_ROWS = "/* keep rows */"
 # The index of words (search_index.py): what SQLite calls a text of words is an array in PostgreSQL.
@@ -48,6 +52,8 @@ _SQLITE_MARKERS = {
     CANDIDATES: "",
     TESTED: "AND",
     NEWEST_FIRST: "ORDER BY tasks.created DESC, tasks.id DESC",
+    ONE_OF_NUMBERS: "IN (SELECT value FROM json_each(:numbers))",
+    ONE_OF_IDS: "IN (SELECT value FROM json_each(:ids))",
     KEEP_ROWS: "",
     ADD_GRAMS: "INSERT INTO TaskGrams (rowid, grams) VALUES (:number, :words)",
     FIND_BY_GRAMS: """SELECT rowid AS number FROM TaskGrams WHERE TaskGrams MATCH :words
@@ -63,6 +69,8 @@ _POSTGRES_MARKERS = {
     CANDIDATES: "(SELECT * FROM",
     TESTED: "ORDER BY created DESC, id DESC OFFSET 0) AS tasks WHERE",
     NEWEST_FIRST: "",
+    ONE_OF_NUMBERS: "= ANY (ARRAY(SELECT CAST(json_array_elements_text(CAST(:numbers AS JSON)) AS BIGINT)))",
+    ONE_OF_IDS: "= ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS JSON))))",
     KEEP_ROWS: "FOR KEY SHARE SKIP LOCKED",
     ADD_GRAMS: "INSERT INTO TaskGrams (number, grams) VALUES (:number, CAST(:grams AS INTEGER[]))",
     # The sum keeps it from walking along the numbers instead of asking the index of grams.

@@ -6,24 +6,34 @@ account's numbers at a time, and for a bounded number of tasks. Everything in on
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import msgspec
 
 from imagegate.domain.pages import Position
-from imagegate.store.dialect import FIND_BY_GRAMS, ORDER_PROMPT, indexed_by
+from imagegate.store.dialect import (
+    CANDIDATES,
+    FIND_BY_GRAMS,
+    NEWEST_FIRST,
+    ONE_OF_IDS,
+    ONE_OF_NUMBERS,
+    ORDER_PROMPT,
+    TESTED,
+    indexed_by,
+)
 from imagegate.store.grams import TEST_COST, Choice, choose_groups, groups_of_words
 from imagegate.store.queries.task_filter import word_forms
 from imagegate.store.search_index import ACCOUNT_BITS, block_range, grams_parameters
-from imagegate.store.transaction import Tx, name_values
+from imagegate.store.transaction import Tx
 
 # Entries of the groups' lists, or fewer where tasks that have the letters are tested: these are spread over the table,
 # and are read one by one. Some 20 ms of either.
-MAX_WORK = 48_000
+MAX_WORK = 40_000
 # Of 65,536 tasks each, where the groups are rarer than they seemed to be, or there are none.
 MAX_BLOCKS = 32
-# Few at first: where many match, they fill the page.
+# Tested together; few at first: where many match, they fill the page.
 _MIN_TOGETHER, _MAX_TOGETHER = 64, 512
 # Of these one is in the index, wherever it goes that far: it lacks a task for minutes at most. And they tell which
 # groups of letters are rare, each by so much of its prompt.
@@ -69,12 +79,17 @@ def find_matches(tx: Tx, start: Start, tests: str, named: dict[str, Any], limit:
     high, work, together = start.newest + 1, 0.0, _MIN_TOGETHER
     for _ in range(MAX_BLOCKS):
         low, begun = max(block_range(high - 1)[0], start.oldest), high
-        asked = {**grams_parameters(start.choice.grams, low), "low": low, "high": high, "limit": together}
+        most = max(1, int((MAX_WORK - work) / TEST_COST))
+        asked = {**grams_parameters(start.choice.grams, low), "low": low, "high": high, "limit": most}
         numbers = [row["number"] for row in tx.fetch_all(FIND_BY_GRAMS, asked)]
-        found += _test(tx, numbers, tests, named)
-        high = numbers[-1] if len(numbers) == together else low
-        work += (begun - high) * start.choice.entries + len(numbers) * TEST_COST
-        together = min(together * 2, _MAX_TOGETHER)
+        tested = 0
+        while tested < len(numbers) and len(found) < limit:
+            some = numbers[tested : tested + together]
+            found += _test(tx, some, tests, named)
+            tested += len(some)
+            together = min(together * 2, _MAX_TOGETHER)
+        high = low if tested == len(numbers) < most else numbers[tested - 1]
+        work += (begun - high) * start.choice.entries + tested * TEST_COST
         if len(found) > limit:
             return Matches(found[:limit], found[limit - 1])
         if high <= start.oldest:
@@ -85,17 +100,14 @@ def find_matches(tx: Tx, start: Start, tests: str, named: dict[str, Any], limit:
 
 
 def _test(tx: Tx, numbers: list[int], tests: str, named: dict[str, Any]) -> list[Position]:
-    if not numbers:
-        return []
     # In two steps, by the primary key: either engine may prefer to make the tests on every task of the account.
-    listed, values = name_values("number", numbers)
-    indexed = tx.fetch_all(f"SELECT task_id FROM task_search WHERE number IN ({listed})", values)
-    listed, values = name_values("id", [row["task_id"] for row in indexed])
+    indexed = tx.fetch_all(
+        f"SELECT task_id FROM task_search WHERE number {ONE_OF_NUMBERS}", {"numbers": json.dumps(numbers)}
+    )
     rows = tx.fetch_all(
-        f"""SELECT tasks.created, tasks.id FROM tasks {indexed_by("sqlite_autoindex_tasks_1")}
-        WHERE tasks.id IN ({listed}) AND {tests}
-        ORDER BY tasks.created DESC, tasks.id DESC""",
-        named | values,
+        f"""SELECT tasks.created, tasks.id FROM {CANDIDATES} tasks {indexed_by("sqlite_autoindex_tasks_1")}
+        WHERE tasks.id {ONE_OF_IDS} {TESTED} {tests} {NEWEST_FIRST}""",
+        named | {"ids": json.dumps([row["task_id"] for row in indexed])},
     )
     return [Position(row["created"], row["id"]) for row in rows]
 
@@ -119,11 +131,10 @@ def _tasks_before(tx: Tx, account_id: str, before: Position) -> dict[str, str]:
 
 
 def _highest_number(tx: Tx, task_ids: Collection[str]) -> int | None:
-    if not task_ids:
-        return None
-    listed, values = name_values("id", list(task_ids))
     # Not their MAX: to find that PostgreSQL walks along the numbers, and looks at each for being one of these.
-    indexed = tx.fetch_all(f"SELECT number FROM task_search WHERE task_id IN ({listed})", values)
+    indexed = tx.fetch_all(
+        f"SELECT number FROM task_search WHERE task_id {ONE_OF_IDS}", {"ids": json.dumps(list(task_ids))}
+    )
     return max((row["number"] for row in indexed), default=None)
 
 
