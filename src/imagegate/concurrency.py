@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
+import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -22,6 +24,9 @@ HEARTBEAT_S = 15.0  # of silence, then an event stream sends a sign of life
 _TICKS_PER_INTERVAL = 60
 _LOOKS_PER_S = 50
 _LOOKS_KEPT_S = 120
+# Python's own is 5 ms, which each step of a request may wait for a list that is being read.
+_SWITCH_S = 0.0005
+_NICE = 10  # what the command of this name adds
 
 
 @functools.cache
@@ -44,6 +49,19 @@ def prepare_structs() -> tuple[type[msgspec.Struct], ...]:
                 msgspec.json.Decoder(struct)
                 ours.append(struct)
     return tuple(ours)
+
+
+def share_processor() -> None:
+    """Have threads of this process that compute make room for others in time."""
+    sys.setswitchinterval(_SWITCH_S)
+
+
+def yield_to_others() -> None:
+    """Have this thread get what the other threads of the process leave of the processor, on Linux."""
+    if sys.platform == "linux":  # elsewhere it would be the whole process
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may not allow it
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
 
 
 class News(msgspec.Struct, omit_defaults=True):

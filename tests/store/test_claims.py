@@ -29,6 +29,7 @@ from tests.store.helpers import (
     render_webhook,
     sum_entries,
 )
+from tests.store.queries.test_task_filter import note_plans
 
 WAIT_US = 10 * LEASE_US
 ERROR = TaskError(TaskErrorCode.service_error, "test")
@@ -370,3 +371,28 @@ def test_what_was_bought_waits_for_the_spool_that_has_it_and_then_goes_on_anywhe
     clock = FakeClock()
     db = open_database(clock)
     asyncio.run(scenario(db, clock))
+
+
+def test_a_claim_reads_its_part_of_a_backlog_that_the_planner_does_not_know(open_database: OpenDatabase) -> None:
+    steps: list[str] = []
+
+    def explain(tx: Tx, account_id: str) -> None:
+        note_plans(tx, "EXPLAIN" if db.engine.shared else "EXPLAIN QUERY PLAN", steps)
+        claims._select_due(tx, account_id, 1, set(), "")
+        claims._select_due(tx, account_id, 1, {"another"}, "")
+
+    async def scenario() -> None:
+        account_id, key = await create_customer(db, 10**6)
+        if db.engine.shared:
+            await db.write(lambda tx, _: tx.execute_nowait("ANALYZE tasks"), "")
+        for _ in range(200):
+            await db.write(tasks.submit_task, account_id, new_task(key), None, 1000)
+        await db.write(explain, account_id)
+
+    db = open_database()
+    asyncio.run(scenario())
+    plan = "\n".join(steps)
+    queue = "tasks_claimable" if db.engine.shared else "tasks_due"
+    assert plan.count(queue) == 2, plan
+    others = {f"tasks_{name}" for name in ("deadline", "of_key", "unfinished", "waiting")}
+    assert not [name for name in others if name in plan], plan

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -121,5 +123,20 @@ def test_an_account_takes_few_places_and_those_that_left_count_until_their_query
         results = await asyncio.gather(*hogs, return_exceptions=True)
         assert results[1:] == [1, 1, 1]
         assert isinstance(results[0], asyncio.CancelledError)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all threads of a process are alike")
+def test_what_reads_much_leaves_the_processor_to_what_tasks_wait_for(open_database: OpenDatabase) -> None:
+    def nice(_: Tx) -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def scenario() -> None:
+        db = open_database()
+        ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        assert await db.read(nice) == await db.write(lambda tx, _: nice(tx), "") == ours
+        for found in (await db.read_list("acc_a", nice), await db.read_report(nice)):
+            assert found == min(ours + 10, 19)
 
     asyncio.run(scenario())

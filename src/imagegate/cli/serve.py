@@ -36,6 +36,7 @@ from imagegate.catalog.environment import models_sold_below_cost
 from imagegate.cli.file_limit import connection_limit, raise_file_limit
 from imagegate.cli.holding import listen, lock_data_dir
 from imagegate.cli.options import installation_options, options_of_installation, read_settings, storage_option
+from imagegate.concurrency import share_processor
 from imagegate.flows.audit import program_actor, write_act
 from imagegate.flows.book_check import check_books
 from imagegate.flows.demo import DEMO_ACCOUNT, ensure_demo_key
@@ -82,6 +83,7 @@ def serve(
     check_places(settings)
     configuration = read_configuration(settings)  # before anything is made on disk
     configure_process_log(settings, configuration)
+    share_processor()
     # A port of the environment is one that somebody asked for, too; what Kubernetes puts there is no number.
     listener = listen(settings, fixed=port is not None or (read_variable("IMAGEGATE_PORT") or "").isdigit())
     bound = msgspec.structs.replace(settings.server, port=listener.getsockname()[1])

@@ -25,6 +25,7 @@ from imagegate.cli.serve import (
     relax_collector,
     serve_app,
 )
+from imagegate.concurrency import share_processor
 from imagegate.flows.places import check_places
 from imagegate.runtime import Runtime
 from imagegate.security.origins import listen_url
@@ -48,6 +49,7 @@ def worker(host: str | None, port: str | None, data: str | None, config: Path | 
     check_places(settings)
     configuration = read_configuration(settings)
     configure_process_log(settings, configuration)
+    share_processor()
     with contextlib.ExitStack() as held:
         listener = None
         if port is not None:

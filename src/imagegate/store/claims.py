@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +15,7 @@ from imagegate.domain.tasks import Attempt, Task
 from imagegate.store import assets, key_concurrency
 from imagegate.store.attempts import begin_first_attempt
 from imagegate.store.deliveries import RenderWebhook
-from imagegate.store.dialect import SKIP_LOCKED, Row
+from imagegate.store.dialect import ONE_OF_IDS, QUEUED, SKIP_LOCKED, Row
 from imagegate.store.settlement import fail_task
 from imagegate.store.tasks import (
     SELECT_TASK,
@@ -116,15 +117,18 @@ def claim_due_tasks(
 
 def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str], spool: str) -> list[Row]:
     """Lock and return due tasks, the longest due first, past those for whose calls there is no place."""
-    due = f"""account_id = :account_id AND state = 'queued' AND waiting_for_slot = 0 AND due <= :now
-        AND (spool_wait IS NULL OR spool_wait <= :now OR NOT {_IS_SPOOLED_ELSEWHERE})"""
+    due = f"""account_id = :account_id AND {QUEUED} AND waiting_for_slot = 0 AND due <= :now
+        AND (spool_wait IS NULL OR spool_wait <= :now OR NOT {_IS_SPOOLED_ELSEWHERE}) ORDER BY due"""
     params = {"account_id": account_id, "limit": limit, "spool": spool}
-    if full_models:
-        models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
-        params |= {"looked_at": _LOOKED_AT, **models}
-        due = f"""id IN (SELECT id FROM tasks WHERE {due} ORDER BY due LIMIT :looked_at)
-            AND state = 'queued' AND model NOT IN (:{", :".join(models)})"""
-    return tx.fetch_all(f"{SELECT_TASK} WHERE {due} ORDER BY due LIMIT :limit {SKIP_LOCKED}", params)
+    if not full_models:
+        return tx.fetch_all(f"{SELECT_TASK} WHERE {due} LIMIT :limit {SKIP_LOCKED}", params)
+    looked_at = tx.fetch_all(f"SELECT id FROM tasks WHERE {due} LIMIT :limit", params | {"limit": _LOOKED_AT})
+    models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
+    return tx.fetch_all(
+        f"""{SELECT_TASK} WHERE id {ONE_OF_IDS} AND {QUEUED} AND model NOT IN (:{", :".join(models)})
+        ORDER BY due LIMIT :limit {SKIP_LOCKED}""",
+        {**models, "ids": json.dumps([row["id"] for row in looked_at]), "limit": limit},
+    )
 
 
 def _give_up_other_spools(tx: Tx, task_id: str, spool: str) -> None:

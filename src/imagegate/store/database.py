@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from imagegate import __version__
-from imagegate.concurrency import KeyedSlots, prepare_structs
+from imagegate.concurrency import KeyedSlots, prepare_structs, yield_to_others
 from imagegate.counters import DatabaseCounters
 from imagegate.store.dialect import (
     Clock,
@@ -131,10 +131,10 @@ class Database:
         ]
         self._readers = Readers(self._run_query, readers, spread=engine.shared)
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
-        self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
+        self._list_readers = _start_readers(list_readers, "list")
         self._list_slots = KeyedSlots(MAX_LISTS_PER_ACCOUNT)
         # Checks and monitoring, which ask one thing at a time each: a check may take minutes, and metrics do not wait.
-        self._report_readers = concurrent.futures.ThreadPoolExecutor(REPORT_READERS, "imagegate-report-reader")
+        self._report_readers = _start_readers(REPORT_READERS, "report")
         self._list_timeout_s = list_timeout_s
         self._local = threading.local()
         self._connections: list[Connection] = []
@@ -404,3 +404,8 @@ def _checksum(text: str) -> str:
 
 
 __all__ = ["Database", "DatabaseError", "DatabaseUnusable", "create_engine", "load_migrations"]
+
+
+def _start_readers(number: int, name: str) -> concurrent.futures.ThreadPoolExecutor:
+    """They read much: whatever a task waits for has the processor first."""
+    return concurrent.futures.ThreadPoolExecutor(number, f"imagegate-{name}-reader", initializer=yield_to_others)

@@ -30,6 +30,8 @@ METADATA_OBJECT = "/* names and values as a JSON object */"
 CANDIDATES = "/* candidates */"
 TESTED = "/* tested */"
 NEWEST_FIRST = "/* newest first */"
+# The state, written so that the index of claims alone has it (migration 0032).
+QUEUED = "/* queued */"
 # Of a JSON array, :numbers or :ids, for hundreds of them: a name for each (name_values) would take the client of
 # PostgreSQL longer than the look-ups take the server.
 ONE_OF_NUMBERS = "/* one of the numbers */"
@@ -52,6 +54,7 @@ _SQLITE_MARKERS = {
     CANDIDATES: "",
     TESTED: "AND",
     NEWEST_FIRST: "ORDER BY tasks.created DESC, tasks.id DESC",
+    QUEUED: "state = 'queued'",
     ONE_OF_NUMBERS: "IN (SELECT value FROM json_each(:numbers))",
     ONE_OF_IDS: "IN (SELECT value FROM json_each(:ids))",
     KEEP_ROWS: "",
@@ -69,6 +72,7 @@ _POSTGRES_MARKERS = {
     CANDIDATES: "(SELECT * FROM",
     TESTED: "ORDER BY created DESC, id DESC OFFSET 0) AS tasks WHERE",
     NEWEST_FIRST: "",
+    QUEUED: "(state || '') = 'queued'",
     ONE_OF_NUMBERS: "= ANY (ARRAY(SELECT CAST(json_array_elements_text(CAST(:numbers AS JSON)) AS BIGINT)))",
     ONE_OF_IDS: "= ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS JSON))))",
     KEEP_ROWS: "FOR KEY SHARE SKIP LOCKED",
