@@ -166,6 +166,7 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
     walk.begin_again_in_time()
     while True:
         old = await runtime.db.read_report(purge.list_old_tasks, keep_us, walk.last, _LOOKED_AT)
+        await runtime.db.read_report(purge.read_ahead, old.task_ids)
         await _purge_listed(runtime, keep_us, old.task_ids)
         if old.last is None:
             return False

@@ -6,12 +6,13 @@ that cancel each other out. What may go is looked for by readers; each command d
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import msgspec
 
 from imagegate.store.daily_sums import open_since
-from imagegate.store.dialect import SKIP_LOCKED, indexed_by
+from imagegate.store.dialect import ONE_OF_IDS, SKIP_LOCKED, indexed_by
 from imagegate.store.transaction import Tx, name_values
 
 # Foreign keys: the attempts before their delivery, and everything before the task.
@@ -21,6 +22,13 @@ _DELETE_TASK_ROWS = (
     "DELETE FROM assets WHERE task_id IN ({ids})",
     "DELETE FROM holds WHERE task_id IN ({ids})",
     "DELETE FROM tasks WHERE id IN ({ids})",
+)
+# Columns that are in no index: what is old is on the disk, and who reads it first waits for that.
+_READ_AHEAD = (
+    f"SELECT COUNT(detail) AS n FROM attempts WHERE task_id {ONE_OF_IDS}",
+    f"SELECT COUNT(sent) AS n FROM task_steps WHERE task_id {ONE_OF_IDS}",
+    f"SELECT COUNT(charge) AS n FROM holds WHERE task_id {ONE_OF_IDS}",
+    f"SELECT COUNT(number) AS n FROM task_search WHERE task_id {ONE_OF_IDS}",
 )
 # What keeps a task: its star, bytes that are there, a webhook on its way, an Idempotency-Key that may come again. The
 # limits keep PostgreSQL from reading each of these tables whole, to have the answer for all tasks at once.
@@ -61,6 +69,12 @@ def list_old_tasks(tx: Tx, retention_us: int, after: Ended, limit: int) -> OldTa
     )
     free = [row["id"] for row in rows if row["kept"] is None]
     return OldTasks(free, Ended(rows[-1]["ended"], rows[-1]["id"]) if len(rows) == limit else None)
+
+
+def read_ahead(tx: Tx, task_ids: Sequence[str]) -> None:
+    """Bring to memory what `purge_tasks` will delete: the writer must not wait for the disk."""
+    for select in _READ_AHEAD:
+        tx.fetch_all(select, {"ids": json.dumps(task_ids)})
 
 
 def _ended_before(tx: Tx, retention_us: int) -> int:
