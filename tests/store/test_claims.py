@@ -377,9 +377,11 @@ def test_a_claim_reads_its_part_of_a_backlog_that_the_planner_does_not_know(open
     steps: list[str] = []
 
     def explain(tx: Tx, account_id: str) -> None:
+        [row] = claims._select_due(tx, account_id, 1, set(), "")
         note_plans(tx, "EXPLAIN" if db.engine.shared else "EXPLAIN QUERY PLAN", steps)
         claims._select_due(tx, account_id, 1, set(), "")
         claims._select_due(tx, account_id, 1, {"another"}, "")
+        claims._is_claimed(tx, tasks.task_from_row(row))
 
     async def scenario() -> None:
         account_id, key = await create_customer(db, 10**6)
@@ -394,5 +396,6 @@ def test_a_claim_reads_its_part_of_a_backlog_that_the_planner_does_not_know(open
     plan = "\n".join(steps)
     queue = "tasks_claimable" if db.engine.shared else "tasks_due"
     assert plan.count(queue) == 2, plan
+    assert plan.count("tasks_pkey" if db.engine.shared else "sqlite_autoindex_tasks_1") == 2, plan
     others = {f"tasks_{name}" for name in ("deadline", "of_key", "unfinished", "waiting")}
     assert not [name for name in others if name in plan], plan

@@ -18,7 +18,7 @@ from imagegate.domain.time import US_PER_DAY
 from imagegate.routing.circuit_breaker import Health
 from imagegate.store import ledger
 from imagegate.store.daily_sums import sum_days
-from imagegate.store.dialect import Lock
+from imagegate.store.dialect import STATE, Lock
 from imagegate.store.route_health import Blocked, try_dispatch, update_health
 from imagegate.store.tasks import (
     CancelRequested,
@@ -40,8 +40,8 @@ def begin_attempt(
         return Done()
     # Locked before anything is counted: a cancel comes before this, or finds the task sent.
     task = tx.lock_row(
-        """SELECT cancel_requested, first_sent FROM tasks
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
+        f"""SELECT cancel_requested, first_sent FROM tasks
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} = 'running'""",
         {"id": attempt.task_id, "account_id": account_id, "claim_no": attempt.claim_no},
     )
     if task is None:
@@ -205,8 +205,8 @@ def close_open_attempts(tx: Tx, account_id: str, task_id: str) -> None:
 def update_progress(tx: Tx, account_id: str, task_id: str, claim_no: int, progress: int) -> Done | LostLease:
     """Raise the progress of a running task; it never falls and never reaches 100 here."""
     changed = tx.execute(
-        """UPDATE tasks SET progress = :progress
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+        f"""UPDATE tasks SET progress = :progress
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} = 'running'
             AND progress < :progress""",
         {"id": task_id, "account_id": account_id, "claim_no": claim_no, "progress": min(progress, 99)},
     )

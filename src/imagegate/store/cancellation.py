@@ -6,6 +6,7 @@ import msgspec
 
 from imagegate.domain.errors import TaskError, TaskErrorCode
 from imagegate.store.deliveries import RenderWebhook
+from imagegate.store.dialect import STATE
 from imagegate.store.settlement import fail_task
 from imagegate.store.tasks import CancelRequested, find_task
 from imagegate.store.transaction import Tx
@@ -40,9 +41,9 @@ def cancel_task(
     """Cancel the task where nothing is being bought or was, else store that its customer asked for it."""
     # This first statement locks the row: whoever else would end the task or dispatch it comes before or after.
     rows = tx.fetch_all(
-        """UPDATE tasks SET cancel_requested = COALESCE(cancel_requested, :now),
+        f"""UPDATE tasks SET cancel_requested = COALESCE(cancel_requested, :now),
             due = CASE WHEN state = 'queued' THEN :now ELSE due END
-        WHERE id = :id AND account_id = :account_id AND state IN ('queued', 'running') RETURNING claim_no""",
+        WHERE id = :id AND account_id = :account_id AND {STATE} IN ('queued', 'running') RETURNING claim_no""",
         {"id": task_id, "account_id": account_id},
     )
     if not rows:

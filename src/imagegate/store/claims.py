@@ -15,7 +15,7 @@ from imagegate.domain.tasks import Attempt, Task
 from imagegate.store import assets, key_concurrency
 from imagegate.store.attempts import begin_first_attempt
 from imagegate.store.deliveries import RenderWebhook
-from imagegate.store.dialect import ONE_OF_IDS, QUEUED, SKIP_LOCKED, Row
+from imagegate.store.dialect import ONE_OF_IDS, SKIP_LOCKED, STATE, Row
 from imagegate.store.settlement import fail_task
 from imagegate.store.tasks import (
     SELECT_TASK,
@@ -117,7 +117,7 @@ def claim_due_tasks(
 
 def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str], spool: str) -> list[Row]:
     """Lock and return due tasks, the longest due first, past those for whose calls there is no place."""
-    due = f"""account_id = :account_id AND {QUEUED} AND waiting_for_slot = 0 AND due <= :now
+    due = f"""account_id = :account_id AND {STATE} = 'queued' AND waiting_for_slot = 0 AND due <= :now
         AND (spool_wait IS NULL OR spool_wait <= :now OR NOT {_IS_SPOOLED_ELSEWHERE}) ORDER BY due"""
     params = {"account_id": account_id, "limit": limit, "spool": spool}
     if not full_models:
@@ -125,7 +125,7 @@ def _select_due(tx: Tx, account_id: str, limit: int, full_models: set[str], spoo
     looked_at = tx.fetch_all(f"SELECT id FROM tasks WHERE {due} LIMIT :limit", params | {"limit": _LOOKED_AT})
     models = {f"model_{number}": model for number, model in enumerate(sorted(full_models))}
     return tx.fetch_all(
-        f"""{SELECT_TASK} WHERE id {ONE_OF_IDS} AND {QUEUED} AND model NOT IN (:{", :".join(models)})
+        f"""{SELECT_TASK} WHERE id {ONE_OF_IDS} AND {STATE} = 'queued' AND model NOT IN (:{", :".join(models)})
         ORDER BY due LIMIT :limit {SKIP_LOCKED}""",
         {**models, "ids": json.dumps([row["id"] for row in looked_at]), "limit": limit},
     )
@@ -140,7 +140,7 @@ def _give_up_other_spools(tx: Tx, task_id: str, spool: str) -> None:
 
 
 def _is_claimed(tx: Tx, task: Task) -> bool:
-    row = tx.fetch_one("SELECT claim_no, owner FROM tasks WHERE id = :id AND state = 'running'", {"id": task.id})
+    row = tx.fetch_one(f"SELECT claim_no, owner FROM tasks WHERE id = :id AND {STATE} = 'running'", {"id": task.id})
     return row is not None and (row["claim_no"], row["owner"]) == (task.claim_no, task.owner)
 
 
@@ -177,8 +177,8 @@ def renew_leases(tx: Tx, owner: str, claims: list[tuple[str, int]], lease_us: in
     lost = []
     for task_id, claim_no in claims:
         changed = tx.execute(
-            """UPDATE tasks SET lease_until = :lease
-            WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND state = 'running'""",
+            f"""UPDATE tasks SET lease_until = :lease
+            WHERE id = :id AND claim_no = :claim_no AND owner = :owner AND {STATE} = 'running'""",
             {"lease": tx.now + lease_us, "id": task_id, "claim_no": claim_no, "owner": owner},
         )
         if changed == 0:
@@ -201,7 +201,7 @@ def recover_lost_tasks(
             ORDER BY lease_until LIMIT :limit {SKIP_LOCKED})
         UPDATE tasks SET state = 'queued', crashes = crashes + 1, owner = NULL, lease_until = NULL,
             spool_wait = CASE WHEN {_IS_SPOOLED} THEN lease_until + :spool_wait_us END
-        WHERE id IN (SELECT id FROM lost) AND state = 'running'
+        WHERE id IN (SELECT id FROM lost) AND {STATE} = 'running'
         RETURNING id, account_id, claim_no, crashes""",
         {"owner": owner, "limit": limit, "spool_wait_us": spool_wait_us},
     )
@@ -239,7 +239,7 @@ def release_task(
             spool_wait = CASE WHEN {_IS_SPOOLED} THEN :spool_wait END,
             due = CASE WHEN cancel_requested IS NULL THEN :due ELSE :now END,
             waiting_since = :since, waiting_reason = :reason
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} = 'running'""",
         {
             "due": due,
             "spool_wait": max(due, tx.now) + spool_wait_us,
@@ -268,8 +268,8 @@ def has_other_work(tx: Tx, task_id: str, model: str) -> bool:
 def add_input_assets(tx: Tx, account_id: str, task_id: str, claim_no: int, new_assets: list[Asset]) -> Done | LostLease:
     """Add what was fetched for a task that is still ours; it is kept until the task's deadline."""
     row = tx.fetch_one(
-        """SELECT deadline FROM tasks
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'""",
+        f"""SELECT deadline FROM tasks
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} = 'running'""",
         {"id": task_id, "account_id": account_id, "claim_no": claim_no},
     )
     if row is None:

@@ -21,7 +21,7 @@ from imagegate.domain.webhooks import (
     SecretVersion,
     host_of,
 )
-from imagegate.store.dialect import SKIP_LOCKED, Row, indexed_by
+from imagegate.store.dialect import SKIP_LOCKED, STATE, Row, indexed_by
 from imagegate.store.transaction import Tx
 
 RenderWebhook = Callable[[Task], bytes]
@@ -144,7 +144,7 @@ def _lease(tx: Tx, host: str, owner: str, lease_us: int, limit: int) -> list[Row
             ORDER BY due LIMIT :limit {SKIP_LOCKED})
         UPDATE deliveries SET owner = :owner, lease_until = :lease, number = number + 1,
             round_attempts = round_attempts + 1
-        WHERE id IN (SELECT id FROM next) AND state = 'waiting' AND owner IS NULL
+        WHERE id IN (SELECT id FROM next) AND {STATE} = 'waiting' AND owner IS NULL
         RETURNING id, account_id""",
         {
             "host": host,

@@ -11,7 +11,7 @@ from imagegate.domain.assets import Asset, AssetKind
 from imagegate.domain.files import StoredFile
 from imagegate.domain.time import US_PER_SECOND
 from imagegate.store.assets import add_asset, find_asset, mark_assets_deleted
-from imagegate.store.dialect import SKIP_LOCKED
+from imagegate.store.dialect import SKIP_LOCKED, STATE
 from imagegate.store.transaction import Tx
 
 _FILE = """SELECT f.id, f.account_id, f.asset_id, f.secret, f.file_name, f.original_name, f.upload_path, f.created,
@@ -232,7 +232,7 @@ def end_in_copy(tx: Tx, account_id: str, asset: Asset) -> bool:
         for row in tx.fetch_all("SELECT id FROM files WHERE asset_id = :id", {"id": asset.id}):
             remove_file(tx, account_id, row["id"])
     elif asset.kind not in (AssetKind.result, AssetKind.thumbnail) and tx.fetch_one(
-        "SELECT id FROM tasks WHERE id = :id AND state IN ('queued', 'running')", {"id": asset.task_id}
+        f"SELECT id FROM tasks WHERE id = :id AND {STATE} IN ('queued', 'running')", {"id": asset.task_id}
     ):
         return False
     tx.execute("UPDATE assets SET thumbnail_due = NULL WHERE id = :id", {"id": asset.id})

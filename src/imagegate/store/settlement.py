@@ -14,6 +14,7 @@ from imagegate.domain.webhooks import task_delivery_id
 from imagegate.store import assets, deliveries, holds, ledger
 from imagegate.store.attempts import AttemptEnd, AttemptEnded, EndedBefore, close_open_attempts, end_attempt
 from imagegate.store.deliveries import RenderWebhook
+from imagegate.store.dialect import STATE
 from imagegate.store.tasks import Done, LostLease, find_task, log_step, record_step
 from imagegate.store.transaction import Tx
 
@@ -65,11 +66,11 @@ def complete_task(
     has_thumbnails = any(result.thumbnail for result in settlement.results)
     thumbnail_expires = _floor_to_second(tx.now + settlement.thumbnail_retention_us) if has_thumbnails else None
     rows = tx.fetch_all(
-        """UPDATE tasks SET state = 'completed', progress = 100, ended = :now, charge = :charge, seq = seq + 1,
+        f"""UPDATE tasks SET state = 'completed', progress = 100, ended = :now, charge = :charge, seq = seq + 1,
             usage_body = :usage, usage_source = :source, engine = :engine, results = :results,
             results_expire = :expire, thumbnail_expires = :thumbnail_expires, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} = 'running'
         RETURNING callback_url""",
         msgspec.structs.asdict(settlement)
         | {
@@ -107,9 +108,9 @@ def fail_task(
 ) -> Done | LostLease:
     """[ task failed (fenced), hold released, webhook ]: all or none; nothing is charged."""
     rows = tx.fetch_all(
-        """UPDATE tasks SET state = 'failed', ended = :now, error = :error, charge = 0, commit_id = :commit_id,
+        f"""UPDATE tasks SET state = 'failed', ended = :now, error = :error, charge = 0, commit_id = :commit_id,
             owner = NULL, lease_until = NULL
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state IN ('queued', 'running')
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} IN ('queued', 'running')
         RETURNING callback_url""",
         {
             "id": task_id,
@@ -148,8 +149,8 @@ def _recognize_repeat(tx: Tx, account_id: str, task_id: str, commit_id: str) -> 
 
 def _close_hold(tx: Tx, account_id: str, task_id: str, state: str, charge: int) -> None:
     hold = tx.fetch_all(
-        """UPDATE holds SET state = :state, closed = :now, charge = :charge
-        WHERE task_id = :task_id AND account_id = :account_id AND state = 'open' RETURNING key_id, amount, day""",
+        f"""UPDATE holds SET state = :state, closed = :now, charge = :charge
+        WHERE task_id = :task_id AND account_id = :account_id AND {STATE} = 'open' RETURNING key_id, amount, day""",
         {"state": state, "charge": charge, "task_id": task_id, "account_id": account_id},
     )[0]
     holds.close_hold(tx, account_id, hold["key_id"], hold["amount"], hold["day"], charge)

@@ -12,7 +12,7 @@ from imagegate.domain.tasks import Task, TaskState
 from imagegate.domain.time import US_PER_DAY
 from imagegate.store import assets, idempotency
 from imagegate.store.answers import FailedBefore, Joined, OwedAnswer, find_answer, new_row
-from imagegate.store.dialect import SKIP_LOCKED, Row
+from imagegate.store.dialect import SKIP_LOCKED, STATE, Row
 from imagegate.store.holds import Holder, InFlightCapReached, InsufficientCredit, TooManyUnfinishedTasks
 from imagegate.store.idempotency import IdempotencyKey, KeyConflict, Replay
 from imagegate.store.task_metadata import SELECT_METADATA, SELECT_STARRED, insert_metadata
@@ -230,8 +230,8 @@ def note_storage_wait(tx: Tx, account_id: str, task_id: str, claim_no: int, next
     It stays with its worker; the next call, release or end of the task clears the reason.
     """
     changed = tx.execute(
-        """UPDATE tasks SET waiting_reason = :reason, due = :next_try
-        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND state = 'running'
+        f"""UPDATE tasks SET waiting_reason = :reason, due = :next_try
+        WHERE id = :id AND account_id = :account_id AND claim_no = :claim_no AND {STATE} = 'running'
             AND (waiting_reason IS NULL OR waiting_reason <> :reason)""",
         {
             "reason": WAITING_FOR_STORAGE,
