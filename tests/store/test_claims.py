@@ -15,6 +15,8 @@ from imagegate.store import accounts, attempts, claims, ledger, settlement, task
 from imagegate.store.accounts import list_accounts_with_work
 from imagegate.store.database import Database
 from imagegate.store.invariants import find_violations
+from imagegate.store.queries.task_filter import TaskFilter
+from imagegate.store.queries.tasks import list_tasks_before
 from imagegate.store.transaction import Tx
 from tests.conftest import OpenDatabase
 from tests.store.helpers import (
@@ -373,15 +375,13 @@ def test_what_was_bought_waits_for_the_spool_that_has_it_and_then_goes_on_anywhe
     asyncio.run(scenario(db, clock))
 
 
-def test_a_claim_reads_its_part_of_a_backlog_that_the_planner_does_not_know(open_database: OpenDatabase) -> None:
+def explain_backlog(db: Database, run: Callable[[Tx, str], None]) -> str:
+    """The plans of what reads a backlog that came after PostgreSQL has looked at the table."""
     steps: list[str] = []
 
     def explain(tx: Tx, account_id: str) -> None:
-        [row] = claims._select_due(tx, account_id, 1, set(), "")
         note_plans(tx, "EXPLAIN" if db.engine.shared else "EXPLAIN QUERY PLAN", steps)
-        claims._select_due(tx, account_id, 1, set(), "")
-        claims._select_due(tx, account_id, 1, {"another"}, "")
-        claims._is_claimed(tx, tasks.task_from_row(row))
+        run(tx, account_id)
 
     async def scenario() -> None:
         account_id, key = await create_customer(db, 10**6)
@@ -391,11 +391,28 @@ def test_a_claim_reads_its_part_of_a_backlog_that_the_planner_does_not_know(open
             await db.write(tasks.submit_task, account_id, new_task(key), None, 1000)
         await db.write(explain, account_id)
 
-    db = open_database()
     asyncio.run(scenario())
-    plan = "\n".join(steps)
-    queue = "tasks_claimable" if db.engine.shared else "tasks_due"
-    assert plan.count(queue) == 2, plan
+    return "\n".join(steps)
+
+
+def test_a_claim_reads_its_part_of_a_backlog_that_the_planner_does_not_know(open_database: OpenDatabase) -> None:
+    def claim(tx: Tx, account_id: str) -> None:
+        [row] = claims._select_due(tx, account_id, 1, set(), "")
+        claims._select_due(tx, account_id, 1, {"another"}, "")
+        claims._is_claimed(tx, tasks.task_from_row(row))
+
+    db = open_database()
+    plan = explain_backlog(db, claim)
+    assert plan.count("tasks_claimable" if db.engine.shared else "tasks_due") == 3, plan
     assert ("tasks_pkey" if db.engine.shared else "sqlite_autoindex_tasks_1") in plan, "an id"
     others = {f"tasks_{name}" for name in ("deadline", "of_key", "unfinished", "waiting")}
     assert not [name for name in others if name in plan], plan
+
+
+def test_a_list_reads_its_page_of_a_backlog_that_the_planner_does_not_know(open_database: OpenDatabase) -> None:
+    def list_pending(tx: Tx, account_id: str) -> None:
+        list_tasks_before(tx, TaskFilter(account_id=account_id, status="pending"), None, 20)
+
+    plan = explain_backlog(open_database(), list_pending)
+    assert "tasks_unfinished" in plan
+    assert not [name for name in ("tasks_deadline", "tasks_of_key") if name in plan], plan

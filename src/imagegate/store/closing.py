@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from imagegate.domain.tasks import Task
 from imagegate.store import api_keys, files
+from imagegate.store.dialect import STATE
 from imagegate.store.tasks import SELECT_TASK, task_from_row
 from imagegate.store.transaction import Tx, name_values
 
-_UNFINISHED = "tasks.state IN ('queued', 'running') AND tasks.deleted IS NULL"
+_UNFINISHED = f"{STATE} IN ('queued', 'running') AND deleted IS NULL"
 # Nothing is being bought for it, nor was: the rule by which a cancel ends a task.
 _UNSENT = f"""{_UNFINISHED} AND NOT EXISTS (
     SELECT 1 FROM attempts a WHERE a.task_id = tasks.id AND a.outcome IN ('sending', 'produced'))"""

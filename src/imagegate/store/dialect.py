@@ -30,7 +30,7 @@ METADATA_OBJECT = "/* names and values as a JSON object */"
 CANDIDATES = "/* candidates */"
 TESTED = "/* tested */"
 NEWEST_FIRST = "/* newest first */"
-# In a condition on rows that are found by their id: written so that no index has it. PostgreSQL takes an index of what
+# The state of a row that is found otherwise, by its id or an index of just this form. PostgreSQL takes an index of what
 # is unfinished for tiny, by what it knew before a backlog, and would look for the id through all of it.
 STATE = "/* state */"
 # Of a JSON array, :numbers or :ids, for hundreds of them: a name for each (name_values) would take the client of

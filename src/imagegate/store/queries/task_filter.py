@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from imagegate.domain.metadata import TAGS
-from imagegate.store.dialect import HAS_NO_REFERENCES, ORDER_PROMPT
+from imagegate.store.dialect import HAS_NO_REFERENCES, ORDER_PROMPT, STATE
 
 _CANCELLED = """substr(tasks.error, 1, 27) = '{"code":"request_cancelled"'"""
-UNFINISHED = "tasks.state IN ('queued', 'running')"
+UNFINISHED = f"{STATE} IN ('queued', 'running')"
 # The state as it is stored, word for word as in the indexes of lists, and what tells one status from another of it.
 _STATUS = {
     "pending": (UNFINISHED, "tasks.first_sent IS NULL"),
