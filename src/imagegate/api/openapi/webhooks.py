@@ -30,7 +30,7 @@ _HEADERS = (
         "For 24 hours after a rotation two, separated by a space: either fits",
         "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
     ),
-    ("user-agent", "^imagegate/", "imagegate and its version", "imagegate/0.6.0"),
+    ("user-agent", "^imagegate/", "imagegate and its version", "imagegate/0.7.0"),
 )
 _RESPONSES = {
     "2XX": {"description": "Accepted"},
