@@ -35,6 +35,7 @@ from imagegate.store import (
 )
 from imagegate.store.dialect import DatabaseError, QueryTimeout
 from imagegate.store.invariants import find_cheap_violations
+from imagegate.store.writer import ACCOUNT_RANK
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
@@ -43,6 +44,7 @@ _PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE = 32, 4
 # took long: where the database or the processor is busy, the purge is what waits.
 _PURGE_PERIOD_S = 0.032
 _LONG_BATCH_S = 0.02
+_PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 512  # old tasks that a reader looks at together
 # What old tasks are kept by ends with a sweep, which purges them then. What it misses, such as a star that was taken
@@ -189,7 +191,7 @@ async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str])
     first, size = 0, _MIN_PURGE_BATCH_SIZE
     while first < len(task_ids):
         began = time.monotonic()
-        await runtime.db.write(purge.purge_tasks, keep_us, task_ids[first : first + size])
+        await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, task_ids[first : first + size])
         first, took_s = first + size, time.monotonic() - began
         await _pause(took_s)
         size = max(size // 2, _MIN_PURGE_BATCH_SIZE) if took_s > _LONG_BATCH_S else min(2 * size, _PURGE_BATCH_SIZE)

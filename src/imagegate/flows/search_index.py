@@ -22,8 +22,8 @@ async def follow_tasks(runtime: Runtime) -> bool:
     for _ in range(_MAX_WRITES):
         batch = await db.read_report(search_index.read_batch, _TASKS_PER_WRITE[db.engine.name])
         if batch is not None:
-            await db.write_ordered(_LOCK_KEY, search_index.add_batch, batch)
-        elif not await db.write_ordered(_LOCK_KEY, search_index.take_back):
+            await db.write_apart(_LOCK_KEY, search_index.add_batch, batch)
+        elif not await db.write_apart(_LOCK_KEY, search_index.take_back):
             return False
         await asyncio.sleep(_PAUSE_S[db.engine.name])
     return True
@@ -32,4 +32,4 @@ async def follow_tasks(runtime: Runtime) -> bool:
 async def check_index(runtime: Runtime) -> None:
     """Look for tasks that the index has missed, in a part of it; what is found is put right by `follow_tasks`."""
     check = await runtime.db.read_report(search_index.check_parts)
-    await runtime.db.write_ordered(_LOCK_KEY, search_index.note_check, check)
+    await runtime.db.write_apart(_LOCK_KEY, search_index.note_check, check)

@@ -36,7 +36,7 @@ from imagegate.store.postgres import PostgresEngine, check_conninfo
 from imagegate.store.readers import Readers
 from imagegate.store.sqlite import SqliteEngine
 from imagegate.store.transaction import LOCKING_ACCOUNTS, Tx
-from imagegate.store.writer import ACCOUNT_RANK, SUBMIT_RANK, LockKey, QueuedCommand, Writer
+from imagegate.store.writer import ACCOUNT_RANK, SUBMIT_RANK, Inbox, LockKey, QueuedCommand, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -125,10 +125,12 @@ class Database:
     ) -> None:
         prepare_structs()  # the writer's and readers' threads decode the same ones
         self.engine, self.counters = engine, DatabaseCounters()
-        self._inbox: queue.SimpleQueue[QueuedCommand | None] = queue.SimpleQueue()
-        self._writers = [
-            Writer(engine, self._inbox, batch, self.counters) for _ in range(writers if engine.shared else 1)
-        ]
+        self._inbox: Inbox = queue.SimpleQueue()
+        # Where several may write at a time, what works through old rows has a connection of its own: nobody waits for
+        # the disk that it reads.
+        self._inbox_apart: Inbox = queue.SimpleQueue() if engine.shared else self._inbox
+        inboxes = [*[self._inbox] * writers, self._inbox_apart] if engine.shared else [self._inbox]
+        self._writers = {Writer(engine, inbox, batch, self.counters): inbox for inbox in inboxes}
         self._readers = Readers(self._run_query, readers, spread=engine.shared)
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
         self._list_readers = _start_readers(list_readers, "list")
@@ -154,12 +156,18 @@ class Database:
         """Run a command that locks other rows than an account's first; `lock_key` is its place within a batch."""
         return self._enqueue(QueuedCommand(command, args, lock_key))
 
-    def _enqueue(self, command: QueuedCommand) -> asyncio.Future[Any]:
+    def write_apart(
+        self, lock_key: LockKey, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
+    ) -> Awaitable[T]:
+        """The same for the program's own work on many rows, beside what customers wait for where the engine can."""
+        return self._enqueue(QueuedCommand(command, args, lock_key), self._inbox_apart)
+
+    def _enqueue(self, command: QueuedCommand, inbox: Inbox | None = None) -> asyncio.Future[Any]:
         if not self._started:
             self._started = True
             for writer in self._writers:
                 writer.start()
-        self._inbox.put(command)
+        (self._inbox if inbox is None else inbox).put(command)
         return command.future
 
     async def read(self, query: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs) -> T:
@@ -309,8 +317,8 @@ class Database:
 
     def close(self) -> None:
         """Finish the commands that wait, then close every connection."""
-        for _ in self._writers:  # any writer may take any of these, so all are queued before one is joined
-            self._inbox.put(None)
+        for inbox in self._writers.values():  # several writers may share one, so all end before one is joined
+            inbox.put(None)
         if self._started:
             for writer in self._writers:
                 writer.join()

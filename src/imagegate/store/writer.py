@@ -34,12 +34,13 @@ class QueuedCommand(Job):
         self.lock_key = lock_key
 
 
+Inbox = queue.SimpleQueue[QueuedCommand | None]
+
+
 class Writer(threading.Thread):
     """One thread, one connection. At most `max_batch` commands share a commit."""
 
-    def __init__(
-        self, engine: Engine, inbox: queue.SimpleQueue[QueuedCommand | None], max_batch: int, counters: DatabaseCounters
-    ) -> None:
+    def __init__(self, engine: Engine, inbox: Inbox, max_batch: int, counters: DatabaseCounters) -> None:
         super().__init__(name="imagegate-writer", daemon=True)
         self._engine = engine
         self._inbox = inbox
