@@ -72,7 +72,7 @@ def test_readers_that_come_one_after_the_other_do_not_keep_the_log(
 ) -> None:
     monkeypatch.setattr(sqlite, "_KEPT_LOG_BYTES", 1_000 * KILOBYTE)
     monkeypatch.setattr(sqlite, "_WAIT_EVERY_S", 0.0)
-    monkeypatch.setattr(sqlite, "_READERS_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr(sqlite, "_CLOSED_S", 2.0)
     log = tmp_path / "imagegate.db-wal"
 
     def read_for_a_while(tx: Tx) -> int:
@@ -95,4 +95,42 @@ def test_readers_that_come_one_after_the_other_do_not_keep_the_log(
     try:
         asyncio.run(scenario())
     finally:
+        database.close()
+
+
+def test_while_the_log_is_to_begin_again_snapshots_wait_and_nothing_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_EVERY_S", 0.0)
+    monkeypatch.setattr(sqlite, "_CLOSED_S", 60.0)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def read_until_told(tx: Tx) -> int:
+        found = len(tx.fetch_all("SELECT * FROM installation"))
+        begun.set()
+        assert go_on.wait(60)
+        return found
+
+    def read(tx: Tx) -> int:
+        return len(tx.fetch_all("SELECT * FROM installation"))
+
+    async def scenario() -> None:
+        await database.write(installation.replace_value, "much", "1" * 50 * KILOBYTE)
+        first = asyncio.ensure_future(database.read_report(read_until_told))
+        await asyncio.to_thread(begun.wait)
+        for number in range(3):  # it is read, and has grown
+            await database.write(installation.replace_value, "much", str(number) * 100 * KILOBYTE)
+        second = asyncio.ensure_future(database.read_report(read))
+        assert await database.read(read) == await database.read(read), "a look-up waits for nobody"
+        await asyncio.sleep(0.2)
+        assert not second.done()
+        go_on.set()
+        await first
+        await database.write(installation.replace_value, "much", "little")  # begins it again
+        assert await second
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        go_on.set()
         database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +36,9 @@ _STATEMENTS_KEPT = 512
 # The log is written from its beginning again when all of it is in the database and nobody reads it; then its file is
 # cut to this. While somebody reads an old state it grows with what is written meanwhile.
 _KEPT_LOG_BYTES = 64 << 20
-# How long the writer waits for readers to begin the log again, and how often at most.
-_READERS_TIMEOUT_MS, _WAIT_EVERY_S = 150, 3.0
+# To begin the log again nobody may be reading it: for how long at most no snapshot begins, how long a commit waits for
+# those that end meanwhile, and how often that is.
+_CLOSED_S, _READERS_TIMEOUT_MS, _WAIT_EVERY_S = 0.2, 3, 3.0
 # Past this, what has read for so long is stopped.
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
@@ -44,8 +46,36 @@ _SORTING_KB = 64 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
 
 
+class LogGate:
+    """Closed while the log is to begin again: then snapshots wait, and what is committed meanwhile does not."""
+
+    def __init__(self) -> None:
+        self._is_open = threading.Event()
+        self._is_open.set()
+        self._until = 0.0
+
+    def close(self) -> None:
+        if self._is_open.is_set():
+            self._until = time.monotonic() + _CLOSED_S
+            self._is_open.clear()
+
+    def open(self) -> None:
+        self._is_open.set()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether somebody reads for longer than others should wait."""
+        return time.monotonic() > self._until
+
+    def wait(self) -> None:
+        if not self._is_open.is_set():
+            self._is_open.wait(max(0.0, self._until - time.monotonic()))
+
+
 class SqliteConnection:
-    def __init__(self, path: Path, clock: Clock, *, readonly: bool) -> None:
+    """`gate` is that of all connections of the process to the file."""
+
+    def __init__(self, path: Path, clock: Clock, gate: LogGate, *, readonly: bool) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
         self._db = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENTS_KEPT)
         self._clock = clock
@@ -53,7 +83,7 @@ class SqliteConnection:
         self._names: dict[str, tuple[str, ...]] = {}  # by statement
         self._log = path.with_name(path.name + "-wal")
         self._deadline = self._read_began = math.inf
-        self._next_wait = 0.0
+        self._gate, self._next_wait = gate, 0.0
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
         if not readonly:
             # Without it a statement is planned anew for each new value of a parameter in its conditions. Lists have to
@@ -118,6 +148,8 @@ class SqliteConnection:
         return 0
 
     def begin(self) -> None:
+        if self._readonly:
+            self._gate.wait()
         # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
         self._db.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
         self._read_began = time.monotonic()
@@ -130,14 +162,18 @@ class SqliteConnection:
 
     def _shorten_log(self) -> None:
         """Of readers that come one after the other there is always one that reads an older state, so the log would grow
-        for ever. Waiting for those of this moment is enough: the next ones read what is written now."""
+        for ever. Without new ones for a moment it can begin again: what is read then is what is written now."""
         now = time.monotonic()
         if now > self._next_wait and self._log_bytes() > _KEPT_LOG_BYTES:
-            self._next_wait = now + _WAIT_EVERY_S
+            self._gate.close()
             self._db.set_busy_timeout(_READERS_TIMEOUT_MS)
+            is_busy = True
             with contextlib.suppress(apsw.BusyError):
-                self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+                is_busy = bool(self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()[0][0])
             self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            if not is_busy or self._gate.is_overdue:
+                self._next_wait = now + _WAIT_EVERY_S
+                self._gate.open()
 
     def rollback(self) -> None:
         # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
@@ -226,6 +262,7 @@ class SqliteEngine:
             _refuse_network(path)
         self._path = path
         self._clock = clock or dialect.wall_clock
+        self._gate = LogGate()
 
     def files(self) -> tuple[Path, ...]:
         return tuple(self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm"))
@@ -237,7 +274,7 @@ class SqliteEngine:
         try:
             if not readonly:
                 create_private(self._path)
-            return SqliteConnection(self._path, self._clock, readonly=readonly)
+            return SqliteConnection(self._path, self._clock, self._gate, readonly=readonly)
         except (apsw.Error, OSError) as error:
             raise DatabaseUnusable(f"cannot open the database {self._path}: {error}") from error
 
