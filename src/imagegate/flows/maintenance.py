@@ -40,10 +40,9 @@ from imagegate.store.writer import ACCOUNT_RANK
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
 _PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE = 32, 4
-# A batch in this time is 60,000 tasks a minute. At least as long as a batch took nothing is purged, and longer where it
-# took long: where the database or the processor is busy, the purge is what waits.
+# A batch in this time is 60,000 tasks a minute. At least as long as a batch took nothing is purged: where the writer is
+# busy, the purge is what waits.
 _PURGE_PERIOD_S = 0.032
-_LONG_BATCH_S = 0.02
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 512  # old tasks that a reader looks at together
@@ -194,11 +193,11 @@ async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str])
         await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, task_ids[first : first + size])
         first, took_s = first + size, time.monotonic() - began
         await _pause(took_s)
-        size = max(size // 2, _MIN_PURGE_BATCH_SIZE) if took_s > _LONG_BATCH_S else min(2 * size, _PURGE_BATCH_SIZE)
+        size = max(size // 2, _MIN_PURGE_BATCH_SIZE) if took_s > _PURGE_PERIOD_S else min(2 * size, _PURGE_BATCH_SIZE)
 
 
 async def _pause(took_s: float) -> None:
-    await asyncio.sleep(max(_PURGE_PERIOD_S - took_s, took_s if took_s <= _LONG_BATCH_S else 3 * took_s))
+    await asyncio.sleep(max(_PURGE_PERIOD_S - took_s, took_s))
 
 
 async def sweep_spool(runtime: Runtime) -> None:

@@ -41,7 +41,7 @@ from imagegate.store.writer import ACCOUNT_RANK, SUBMIT_RANK, Inbox, LockKey, Qu
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_LISTS_PER_ACCOUNT = 2  # running at a time; more wait
+MAX_LISTS_PER_ACCOUNT = 1  # running at a time: they take milliseconds, and more wait
 REPORT_READERS = 4
 # A migration waits for the transactions of gateways that serve meanwhile, and for another process that migrates.
 _MIGRATION_PATIENCE_S = 600.0
