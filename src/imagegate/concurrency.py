@@ -24,8 +24,8 @@ HEARTBEAT_S = 15.0  # of silence, then an event stream sends a sign of life
 _TICKS_PER_INTERVAL = 60
 _LOOKS_PER_S = 50
 _LOOKS_KEPT_S = 120
-# Python's own is 5 ms, which each step of a request may wait for a list that is being read. Beside four searches the 99th
-# percentile of reading a task is 1.6 ms with this, 9 ms with half a millisecond.
+# Python's own is 5 ms, which each step of a request may wait for a list that is being read. Beside four searches one in
+# a hundred that read a task takes more than 1.6 ms with this, more than 9 ms with half a millisecond.
 _SWITCH_S = 0.0001
 _NICE = 10  # what the command of this name adds
 
