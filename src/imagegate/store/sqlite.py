@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import apsw
 
 from imagegate.store import dialect, write_ahead_log
+from imagegate.store.checkpoints import Checkpointer, LogGate
 from imagegate.store.dialect import (
     Clock,
     Connection,
@@ -36,40 +36,11 @@ _STATEMENTS_KEPT = 512
 # The log is written from its beginning again when all of it is in the database and nobody reads it; then its file is
 # cut to this. While somebody reads an old state it grows with what is written meanwhile.
 _KEPT_LOG_BYTES = 64 << 20
-# To begin the log again nobody may be reading it: for how long at most no snapshot begins, how long a commit waits for
-# those that end meanwhile, and how often that is.
-_CLOSED_S, _READERS_TIMEOUT_MS, _WAIT_EVERY_S = 0.2, 3, 3.0
 # Past this, what has read for so long is stopped.
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
 _SORTING_KB = 64 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
-
-
-class LogGate:
-    """Closed while the log is to begin again: then snapshots wait, and what is committed meanwhile does not."""
-
-    def __init__(self) -> None:
-        self._is_open = threading.Event()
-        self._is_open.set()
-        self._until = 0.0
-
-    def close(self) -> None:
-        if self._is_open.is_set():
-            self._until = time.monotonic() + _CLOSED_S
-            self._is_open.clear()
-
-    def open(self) -> None:
-        self._is_open.set()
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether somebody reads for longer than others should wait."""
-        return time.monotonic() > self._until
-
-    def wait(self) -> None:
-        if not self._is_open.is_set():
-            self._is_open.wait(max(0.0, self._until - time.monotonic()))
 
 
 class SqliteConnection:
@@ -83,14 +54,31 @@ class SqliteConnection:
         self._names: dict[str, tuple[str, ...]] = {}  # by statement
         self._log = path.with_name(path.name + "-wal")
         self._deadline = self._read_began = math.inf
-        self._gate, self._next_wait = gate, 0.0
+        self._gate = gate
+        self._checkpointer: Checkpointer | None = None
         self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
         if not readonly:
             # Without it a statement is planned anew for each new value of a parameter in its conditions. Lists have to
             # be, since partial indexes may fit some values only; the few statements of the writer are always the same.
             self._db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._refuse_foreign_file(path)
-        self._set_pragmas(readonly=readonly)
+        _set_pragmas(self._db)
+        if readonly:
+            self._db.pragma("query_only", 1)
+            self._db.set_progress_handler(self._must_stop, _STEPS_PER_LOOK)
+        else:
+            self._begin_checkpoints(path)
+
+    def _begin_checkpoints(self, path: Path) -> None:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        _set_pragmas(db)
+        self._checkpointer = checkpointer = Checkpointer(db, self._log_bytes, _KEPT_LOG_BYTES, self._gate)
+
+        def note_commit(_: apsw.Connection, __: str, pages: int) -> int:
+            checkpointer.note_commit(pages)
+            return apsw.SQLITE_OK
+
+        self._db.set_wal_hook(note_commit)
 
     def _refuse_foreign_file(self, path: Path) -> None:
         """Before the first pragma: they change the file, and it may be the database of another program."""
@@ -101,29 +89,6 @@ class SqliteConnection:
             raise DatabaseUnusable(
                 f"{path} is the database of another program: it has tables, but not those of imagegate"
             )
-
-    def _set_pragmas(self, *, readonly: bool) -> None:
-        # FULL (2) syncs the log at every commit: what was acknowledged survives a power cut. fullfsync is what makes
-        # macOS write through its disk's cache. No mmap: an I/O error would kill the process instead of raising.
-        pragmas: dict[str, Any] = {
-            "journal_mode": "wal",
-            "synchronous": 2,
-            "foreign_keys": 1,
-            "wal_autocheckpoint": 1000,
-            "journal_size_limit": _KEPT_LOG_BYTES,
-            "mmap_size": 0,
-            "trusted_schema": 0,
-            "fullfsync": 1,
-            "checkpoint_fullfsync": 1,
-        }
-        for name, value in pragmas.items():
-            self._db.pragma(name, value)
-            actual = self._db.pragma(name)
-            if actual not in (value, None):
-                raise DatabaseUnusable(f"SQLite keeps {name}={actual!r}, {value!r} is needed: is this a local disk?")
-        if readonly:
-            self._db.pragma("query_only", 1)
-            self._db.set_progress_handler(self._must_stop, _STEPS_PER_LOOK)
 
     def set_deadline(self, at: float) -> None:
         self._deadline = at
@@ -149,36 +114,29 @@ class SqliteConnection:
 
     def begin(self) -> None:
         if self._readonly:
-            self._gate.wait()
-        # IMMEDIATE takes the write lock now: a transaction that reads first and writes later could not get it any more.
-        self._db.execute("BEGIN" if self._readonly else "BEGIN IMMEDIATE")
+            self._gate.wait_to_read()
+            self._db.execute("BEGIN")
+        else:
+            self._gate.wait_to_write()
+            # The write lock now: a transaction that reads first and writes later could not get it any more.
+            self._db.execute("BEGIN IMMEDIATE")
+            self._gate.is_writing = True
         self._read_began = time.monotonic()
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
+        self._end()
+
+    def _end(self) -> None:
         self._read_began = math.inf
         if not self._readonly:
-            self._shorten_log()
-
-    def _shorten_log(self) -> None:
-        """Of readers that come one after the other there is always one that reads an older state, so the log would grow
-        for ever. Without new ones for a moment it can begin again: what is read then is what is written now."""
-        now = time.monotonic()
-        if now > self._next_wait and self._log_bytes() > _KEPT_LOG_BYTES:
-            self._gate.close()
-            self._db.set_busy_timeout(_READERS_TIMEOUT_MS)
-            is_busy = True
-            with contextlib.suppress(apsw.BusyError):
-                is_busy = bool(self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()[0][0])
-            self._db.set_busy_timeout(_BUSY_TIMEOUT_MS)
-            if not is_busy or self._gate.is_overdue:
-                self._next_wait = now + _WAIT_EVERY_S
-                self._gate.open()
+            self._gate.is_writing = False
 
     def rollback(self) -> None:
         # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self._end()
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
         cursor = self._db.execute(dialect.sqlite_sql(sql), params)
@@ -224,6 +182,30 @@ class SqliteConnection:
 
     def close(self) -> None:
         self._db.close()
+        self._end()
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+
+
+def _set_pragmas(db: apsw.Connection) -> None:
+    # FULL (2) syncs the log at every commit: what was acknowledged survives a power cut. fullfsync is what makes macOS
+    # write through its disk's cache. No mmap: an I/O error would kill the process instead of raising.
+    pragmas: dict[str, Any] = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "wal_autocheckpoint": 0,  # see checkpoints.py
+        "journal_size_limit": _KEPT_LOG_BYTES,
+        "mmap_size": 0,
+        "trusted_schema": 0,
+        "fullfsync": 1,
+        "checkpoint_fullfsync": 1,
+    }
+    for name, value in pragmas.items():
+        db.pragma(name, value)
+        actual = db.pragma(name)
+        if actual not in (value, None):
+            raise DatabaseUnusable(f"SQLite keeps {name}={actual!r}, {value!r} is needed: is this a local disk?")
 
 
 def sqlite_version() -> str:

@@ -1,0 +1,131 @@
+"""Bringing SQLite's log into its database beside what is committed meanwhile, and beginning the log again."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import apsw
+
+# SQLite's own default. It would do it within the commit that reaches this, which then waits for a thousand pages and
+# two flushes of the disk.
+_PAGES = 1000
+# To begin the log again nobody may be reading or writing it: for how long at most no snapshot begins, how long commits
+# wait for those that end meanwhile and how long they then go on, and how often all that is.
+_CLOSED_S, _READERS_S, _PAUSE_S, _WAIT_EVERY_S = 0.2, 0.003, 0.01, 3.0
+_LOOK_S = 0.0003
+
+
+class LogGate:
+    """Who may begin to read or write the log, for all connections of the process to a file."""
+
+    def __init__(self) -> None:
+        self.is_writing = False
+        self._may_read, self._may_write = threading.Event(), threading.Event()
+        self._may_read.set()
+        self._may_write.set()
+        self._until = 0.0
+
+    def wait_to_read(self) -> None:
+        if not self._may_read.is_set():
+            self._may_read.wait(max(0.0, self._until - time.monotonic()))
+
+    def wait_to_write(self) -> None:
+        if not self._may_write.is_set():
+            self._may_write.wait(_CLOSED_S)
+
+    @contextlib.contextmanager
+    def without_snapshots(self) -> Iterator[None]:
+        self._until = time.monotonic() + _CLOSED_S
+        self._may_read.clear()
+        try:
+            yield
+        finally:
+            self._may_read.set()
+
+    @contextlib.contextmanager
+    def without_commits(self) -> Iterator[None]:
+        """After the one that is under way."""
+        self._may_write.clear()
+        try:
+            yield
+        finally:
+            self._may_write.set()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether somebody reads for longer than others should wait."""
+        return time.monotonic() > self._until
+
+
+class Checkpointer:
+    """A thread with the connection `db`, for one that writes. It begins when the log first is long enough.
+
+    The log begins by itself when all of it is in the database and nobody reads it. Of commits and readers that come one
+    after the other there is always one in between, so past `kept_bytes` both wait for a moment.
+    """
+
+    def __init__(self, db: apsw.Connection, log_bytes: Callable[[], int], kept_bytes: int, gate: LogGate) -> None:
+        self._db, self._log_bytes, self._kept_bytes, self._gate = db, log_bytes, kept_bytes, gate
+        self._db.set_busy_handler(self._must_wait)
+        self._due = threading.Event()
+        self._copied = 0  # pages of the log
+        self._is_closed = False
+        self._next_wait = self._readers_until = 0.0
+        self._thread: threading.Thread | None = None
+
+    def note_commit(self, pages: int) -> None:
+        """After which the log has so many pages."""
+        if pages < self._copied:
+            self._copied = 0  # it has begun again
+        if pages - self._copied >= _PAGES and not self._due.is_set():
+            self._due.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="imagegate-checkpoints", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._db.close()
+
+    def _run(self) -> None:
+        while self._due.wait() and not self._is_closed:
+            self._due.clear()
+            # A disk that is full or broken is told by the next commit. What is not copied stays in the log.
+            with contextlib.suppress(apsw.Error):
+                self._copied = self._checkpoint("PASSIVE") or 0
+                if time.monotonic() > self._next_wait and self._log_bytes() > self._kept_bytes:
+                    self._begin_again()
+
+    def _begin_again(self) -> None:
+        with self._gate.without_snapshots():
+            while not self._gate.is_overdue:
+                self._checkpoint("PASSIVE")  # so that little is left for which commits have to wait
+                with self._gate.without_commits():
+                    if self._checkpoint("RESTART") is not None:
+                        break
+                time.sleep(_PAUSE_S)
+        self._next_wait = time.monotonic() + _WAIT_EVERY_S
+
+    def _checkpoint(self, mode: str) -> int | None:
+        """Return how many pages of the log are in the database; None where others were in the way."""
+        self._readers_until = 0.0
+        try:
+            is_busy, _, copied = next(self._db.execute(f"PRAGMA wal_checkpoint({mode})"))
+        except apsw.BusyError:
+            return None
+        return None if is_busy else int(copied)
+
+    def _must_wait(self, _: int) -> bool:
+        """Called while somebody is in the way: for the commit that is under way, then for readers for a moment."""
+        time.sleep(_LOOK_S)
+        if self._gate.is_writing:
+            return not self._gate.is_overdue
+        now = time.monotonic()
+        self._readers_until = self._readers_until or now + _READERS_S
+        return now < self._readers_until
