@@ -43,10 +43,16 @@ _AMOUNTS = ("revenue", "refunds", "cost", "waste")
 
 def sum_margin(tx: Tx, first_day: int, last_day: int) -> MarginSums:
     """Sum up these days since 1970 in UTC, both ends included. A refund counts on its own day."""
-    models = _sums(tx, first_day, last_day, "model")
-    routes = _sums(tx, first_day, last_day, "route")
-    rest = [one for one in routes if not one.name and one != MarginSum()]
-    return MarginSums(total=add_up("", models), models=models, routes=[one for one in routes if one.name] + rest)
+    models: dict[str, MarginSum] = {}
+    routes: dict[str, MarginSum] = {}
+    # Both at once: what is not closed yet is read entry by entry.
+    for row in sum_days(tx, MARGIN_ACCOUNTS, first_day, last_day, ("model", "route")):
+        for found, name in ((models, row["model"]), (routes, row["route"])):
+            _add_row(found.setdefault(name, MarginSum(name=name)), row)
+    by_model = [models[name] for name in sorted(models)]
+    rest = routes.pop("", MarginSum())
+    by_route = [routes[name] for name in sorted(routes)] + ([rest] if rest != MarginSum() else [])
+    return MarginSums(total=add_up("", by_model), models=by_model, routes=by_route)
 
 
 def sum_margin_by_day(tx: Tx, first_day: int, last_day: int) -> dict[int, MarginSum]:
@@ -55,15 +61,6 @@ def sum_margin_by_day(tx: Tx, first_day: int, last_day: int) -> dict[int, Margin
     for row in sum_days(tx, MARGIN_ACCOUNTS, first_day, last_day, ("day",)):
         _add_row(found[row["day"]], row)
     return dict(found)
-
-
-def _sums(tx: Tx, first_day: int, last_day: int, column: str) -> list[MarginSum]:
-    found: dict[str, MarginSum] = defaultdict(MarginSum)
-    for row in sum_days(tx, MARGIN_ACCOUNTS, first_day, last_day, (column,)):
-        one = found[row[column]]
-        one.name = row[column]
-        _add_row(one, row)
-    return [found[name] for name in sorted(found)]
 
 
 def _add_row(one: MarginSum, row: dict[str, Any]) -> None:

@@ -18,8 +18,8 @@ from imagegate.store.transaction import Tx
 
 MAX_NUMBERED = 10_000
 # Testing one takes some microseconds, finding one of a pile by its id more.
-MAX_CANDIDATES = 4_000
-_MAX_PILE = 2_000
+MAX_CANDIDATES = 2_500
+_MAX_PILE = 1_500
 # Of these many match a word that is common; for others the index of words is asked behind them.
 _FIRST_SEARCHED = 500
 _OLDEST = Position(0, "")
