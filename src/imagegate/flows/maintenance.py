@@ -39,10 +39,11 @@ from imagegate.store.writer import ACCOUNT_RANK
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-_PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE = 32, 4
-# A batch in this time is 60,000 tasks a minute. At least as long as a batch took nothing is purged: where the writer is
-# busy, the purge is what waits.
-_PURGE_PERIOD_S = 0.032
+# At most 54,000 old rows a minute. At least as long as a batch took nothing is purged: where the writer is busy, the
+# purge is what waits.
+_PURGE_S_PER_ROW = 0.0011
+# In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
+_PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, 4, 32, 0.03
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 512  # old tasks that a reader looks at together
@@ -155,7 +156,7 @@ async def _purge_rows(runtime: Runtime, purge_batch: Callable[[], Awaitable[int]
         began = time.monotonic()
         if await purge_batch() < _PURGE_BATCH_SIZE:
             return False
-        await _pause(time.monotonic() - began)
+        await _pause(_PURGE_BATCH_SIZE, time.monotonic() - began)
         if time.monotonic() > end or runtime.wake_ups.draining:
             return True
 
@@ -187,17 +188,20 @@ async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
 
 async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str]) -> None:
     """In smaller batches where one takes long: what is old is often not in memory any more."""
-    first, size = 0, _MIN_PURGE_BATCH_SIZE
+    first, size = 0, _PURGE_BATCH_SIZE
     while first < len(task_ids):
         began = time.monotonic()
         await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, task_ids[first : first + size])
         first, took_s = first + size, time.monotonic() - began
-        await _pause(took_s)
-        size = max(size // 2, _MIN_PURGE_BATCH_SIZE) if took_s > _PURGE_PERIOD_S else min(2 * size, _PURGE_BATCH_SIZE)
+        await _pause(size, took_s)
+        if took_s > _MAX_PURGE_BATCH_S:
+            size = max(size // 2, _MIN_PURGE_BATCH_SIZE)
+        elif took_s < _MAX_PURGE_BATCH_S / 2 and 2 * took_s > size * _PURGE_S_PER_ROW:
+            size = min(2 * size, _MAX_PURGE_BATCH_SIZE)
 
 
-async def _pause(took_s: float) -> None:
-    await asyncio.sleep(max(_PURGE_PERIOD_S - took_s, took_s))
+async def _pause(rows: int, took_s: float) -> None:
+    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW - took_s, took_s))
 
 
 async def sweep_spool(runtime: Runtime) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import apsw
 
-# SQLite's own default. It would do it within the commit that reaches this, which then waits for a thousand pages and
-# two flushes of the disk.
-_PAGES = 1000
+# SQLite itself would do it within the commit that reaches 1,000, which then waits for these pages and two flushes. The
+# fewer, the less is in the way of a commit's own flush, and the more often a page is copied that changes all the time.
+_PAGES = 250
 # To begin the log again nobody may be reading or writing it: for how long at most no snapshot begins, how long commits
 # wait for those that end meanwhile and how long they then go on, and how often all that is.
 _CLOSED_S, _READERS_S, _PAUSE_S, _WAIT_EVERY_S = 0.2, 0.003, 0.01, 3.0
