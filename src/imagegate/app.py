@@ -108,10 +108,15 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
     return Database(
         create_engine(database_url(settings), clock),
         readers=storage.readers,
-        list_readers=storage.list_readers,
+        list_readers=storage.list_readers or _default_list_readers(),
         batch=storage.writer_batch,
         list_timeout_s=storage.list_timeout_s,
     )
+
+
+def _default_list_readers() -> int:
+    """They leave a processor to what tasks wait for."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bool = True) -> Database:

@@ -104,7 +104,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     spool: Annotated[str, FOLDER] = ""
     writer_batch: Annotated[int, whole(1, 100_000)] = 256
     readers: Annotated[int, whole(1, 1000)] = 4
-    list_readers: Annotated[int, whole(1, 1000)] = 4
+    list_readers: Annotated[int, whole(0, 1000, " (0: one fewer than processors, at most four)")] = 0
     list_timeout_s: Annotated[float, above_0(3600)] = 3.0
     result_hours: Annotated[int, whole(0, 100 * 365 * 24)] = 24
     upload_hours: Annotated[int, whole(0, 100 * 365 * 24)] = 72

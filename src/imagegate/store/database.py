@@ -41,6 +41,7 @@ from imagegate.store.writer import ACCOUNT_RANK, SUBMIT_RANK, Inbox, LockKey, Qu
 P = ParamSpec("P")
 T = TypeVar("T")
 
+OPERATORS = "operators"  # what they see of all accounts, in place of an account
 MAX_LISTS_PER_ACCOUNT = 1  # running at a time: they take milliseconds, and more wait
 REPORT_READERS = 4
 # A migration waits for the transactions of gateways that serve meanwhile, and for another process that migrates.

@@ -12,6 +12,7 @@ from imagegate.domain.time import US_PER_DAY, US_PER_SECOND, utc_date
 from imagegate.flows.views.margin import DEFAULT_MARGIN_DAYS, MarginRow, margin_amounts, margin_days
 from imagegate.flows.views.routes import HealthState, worst_state
 from imagegate.runtime import Runtime
+from imagegate.store.database import OPERATORS
 from imagegate.store.queries.margin import MarginSum, add_up
 from imagegate.store.queries.overview import DaySum, OverviewSums, Waiting, load_overview
 from imagegate.store.route_health import load_health
@@ -77,7 +78,7 @@ class OverviewCache:
 async def build_overview(runtime: Runtime) -> OverviewView:
     now = runtime.clock()
     days = margin_days(now, DEFAULT_MARGIN_DAYS)
-    found = await runtime.db.read_report(load_overview, *days)
+    found = await runtime.db.read_list(OPERATORS, load_overview, *days)
     return _overview_view(runtime, found, days, now, await _routes(runtime))
 
 

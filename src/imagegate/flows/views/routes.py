@@ -21,7 +21,7 @@ from imagegate.routing.planner import Candidate
 from imagegate.runtime import Runtime
 from imagegate.store import acts
 from imagegate.store.attempts import list_attempts
-from imagegate.store.database import Database
+from imagegate.store.database import OPERATORS, Database
 from imagegate.store.queries.route_stats import RouteSpend, load_margin, sum_spend_by_route
 from imagegate.store.route_health import load_health
 from imagegate.store.tasks import find_task_account
@@ -76,7 +76,10 @@ class AdminAttemptView(msgspec.Struct, frozen=True, kw_only=True):
 async def route_views(runtime: Runtime) -> list[RouteView]:
     """Every route with its health and figures, by name."""
     health = await runtime.db.read(load_health)
-    spent = {one.route: one for one in await runtime.db.read_report(sum_spend_by_route, runtime.clock() - US_PER_DAY)}
+    spent = {
+        one.route: one
+        for one in await runtime.db.read_list(OPERATORS, sum_spend_by_route, runtime.clock() - US_PER_DAY)
+    }
     routes = sorted(runtime.registry.route_table.routes.values(), key=lambda route: route.name)
     return [
         _route_view(runtime, route, health, spent.get(route.name, RouteSpend(route=route.name))) for route in routes
@@ -116,7 +119,7 @@ async def attempt_views(runtime: Runtime, task_id: str) -> tuple[dict[str, Money
     account_id = await runtime.db.read(find_task_account, task_id)
     if account_id is None:
         return None
-    margin = await runtime.db.read_report(load_margin, task_id)
+    margin = await runtime.db.read_list(OPERATORS, load_margin, task_id)
     attempts = await runtime.db.read(list_attempts, account_id, task_id)
     rate = runtime.credits_per_usd
     views = [_attempt_view(runtime, number, one) for number, one in enumerate(attempts, 1)]
