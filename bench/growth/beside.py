@@ -21,8 +21,8 @@ from bench.growth.served import Gateway, Owner, find_owners
 from bench.http_load import Connection, request_bytes
 from bench.processes import OTHER_CORE, pin, sampled, unpin
 
-MEASURED_S = 20.0
-PROBES_PER_S = {"healthz": 20, "GET task": 20, "create": 5}
+MEASURED_S = 30.0
+PROBES_PER_S = {"healthz": 20, "GET task": 20, "create": 20}
 SEARCHES = 4
 PURGED_DAYS = 31  # two thirds of the tasks are older
 SWEEP_S = 5
