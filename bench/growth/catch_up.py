@@ -68,6 +68,7 @@ def catch_up(place: Place) -> None:
     """Make the rest at once: in bigger steps, without pauses for others, and without PostgreSQL's index of groups of
     letters, which is quicker made anew."""
     search_flow._TASKS_PER_WRITE[place.engine] = TASKS_PER_WRITE  # noqa: SLF001  no setting: nobody else wants it
+    search_flow._MAX_MERGES = 100  # noqa: SLF001
     search_flow._PAUSE_S[place.engine] = 0  # noqa: SLF001
     if place.engine == "sqlite":
         asyncio.run(_catch_up(str(place.file)))

@@ -17,7 +17,7 @@ from imagegate.domain.pages import Position
 from imagegate.domain.time import US_PER_DAY, US_PER_SECOND
 from imagegate.store import deletion, integrity, search_index, snapshot, tasks
 from imagegate.store.database import Database, DatabaseUnusable, create_engine
-from imagegate.store.dialect import Row
+from imagegate.store.dialect import ADD_GRAMS, Row
 from imagegate.store.grams import TEST_COST
 from imagegate.store.queries import task_candidates, word_search
 from imagegate.store.queries.task_filter import TaskFilter
@@ -244,6 +244,50 @@ def test_what_is_deleted_leaves_the_index(open_database: OpenDatabase, delete: C
 
 
 @pytest.mark.usefixtures("by_index")
+def test_what_is_deleted_leaves_sqlites_index_by_and_by_and_not_in_the_commit_that_deletes(tmp_path: Path) -> None:
+    database = Database(create_engine(str(tmp_path / "imagegate.db")))
+    database.migrate()
+    connection = database.engine.connect(readonly=False)
+    tx = Tx(connection)
+
+    def pages() -> int:
+        return tx.fetch_int("SELECT COUNT(*) AS n FROM TaskGrams_data")
+
+    def add(first: int, number: int) -> None:
+        for start in range(first, first + number, 50):
+            connection.begin()
+            for one in range(start, start + 50):
+                tx.execute("INSERT INTO task_search (number, task_id) VALUES (:one, :one)", {"one": one})
+                words = " ".join(str(one * 7919 * word % 5000) for word in range(1, 60))
+                tx.execute_nowait(ADD_GRAMS, {"number": one, "words": words})
+            connection.commit()
+            merge()
+
+    def merge() -> None:
+        while tx.merge_grams(8):
+            pass
+
+    try:
+        connection.execute_script("PRAGMA foreign_keys = OFF")  # no tasks
+        add(0, 3000)
+        full = pages()
+        for first in range(0, 2500, 25):
+            connection.begin()
+            tx.execute("DELETE FROM task_search WHERE number >= :first AND number < :first + 25", {"first": first})
+            connection.commit()
+        assert pages() >= full, "a commit that deletes has written pieces anew"
+        merge()
+        assert pages() < full / 2
+        for first in range(3000, 12_000, 500):
+            add(first, 500)
+            tx.execute("DELETE FROM task_search WHERE number < :first", {"first": first})
+            merge()
+        assert pages() < full, "of 500 to 1,000 that are left"
+    finally:
+        connection.close()
+        database.close()
+
+
 def test_a_restored_database_makes_its_own_index(open_database: OpenDatabase, tmp_path: Path) -> None:
     async def scenario() -> None:
         db = open_database(FakeClock(LATER))

@@ -6,6 +6,7 @@ import asyncio
 
 from imagegate.runtime import Runtime
 from imagegate.store import search_index
+from imagegate.store.database import Database
 from imagegate.store.writer import SUBMIT_RANK
 
 _LOCK_KEY = (SUBMIT_RANK, "search_progress")
@@ -14,6 +15,7 @@ _MAX_WRITES = 50
 # makes 100,000 tasks a minute in SQLite, and 30,000 in PostgreSQL, whose index takes each group of letters by itself.
 _TASKS_PER_WRITE = {"sqlite": 100, "postgres": 25}
 _PAUSE_S = {"sqlite": 0.05, "postgres": 0.02}
+_MAX_MERGES = 8  # for each of them: what they bring takes two in the long run
 
 
 async def follow_tasks(runtime: Runtime) -> bool:
@@ -23,9 +25,20 @@ async def follow_tasks(runtime: Runtime) -> bool:
         batch = await db.read_report(search_index.read_batch, _TASKS_PER_WRITE[db.engine.name])
         if batch is not None:
             await db.write_apart(_LOCK_KEY, search_index.add_batch, batch)
-        elif not await db.write_apart(_LOCK_KEY, search_index.take_back):
+            has_more = True
+        else:
+            has_more = await db.write_apart(_LOCK_KEY, search_index.take_back)
+        if not await _merge(db) and not has_more:
             return False
         await asyncio.sleep(_PAUSE_S[db.engine.name])
+    return True
+
+
+async def _merge(db: Database) -> bool:
+    """Whether there may be more to merge: of what was added, and of what was deleted meanwhile."""
+    for _ in range(_MAX_MERGES):
+        if not await db.write_apart(_LOCK_KEY, search_index.merge_pieces):
+            return False
     return True
 
 

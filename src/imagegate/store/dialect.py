@@ -162,6 +162,9 @@ class Connection(Protocol):
         """Until the transaction ends, look up each row of a join by its key: a planner that knows nothing yet of a big
         table, as after a copy, may read all of it for a few rows."""
 
+    def merge_grams(self, pages: int) -> bool:
+        """Bring the index of words into better shape, by so many pages; return whether there may be more to do."""
+
     def is_empty(self) -> bool:
         """Whether it has no tables yet that a schema of ours could meet."""
 

@@ -141,6 +141,9 @@ class PostgresConnection:
             "SELECT set_config('enable_hashjoin', 'off', TRUE), set_config('enable_mergejoin', 'off', TRUE)", {}
         )
 
+    def merge_grams(self, pages: int) -> bool:
+        return False  # its vacuum does that
+
     def is_empty(self) -> bool:
         # Other schemas, and other tables beside ours, are nobody's business.
         return self.execute("SELECT to_regclass('migrations') IS NULL AS missing", {})[1][0]["missing"] is True

@@ -20,6 +20,7 @@ from imagegate.store.transaction import Tx, name_values
 LAG_US = 3 * US_PER_MINUTE
 # Out of it go as many at a time.
 _TAKEN_BACK = 100
+_MERGED_PAGES = 8  # a commit of some 3 ms
 TASKS_PER_CHECK = 2_000
 # The numbers of an account, and of each part of it that a search asks at a time.
 ACCOUNT_BITS, BLOCK_BITS = 40, 16
@@ -117,6 +118,11 @@ def add_batch(tx: Tx, batch: Batch) -> bool:
         tx.execute_nowait(ADD_GRAMS, {"number": number, **grams_parameters(grams, number)})
     _move(tx, batch.upto)
     return True
+
+
+def merge_pieces(tx: Tx) -> bool:
+    """Merge some pieces of the index, without what was deleted of them; return whether there may be more to merge."""
+    return tx.merge_grams(_MERGED_PAGES)
 
 
 def take_back(tx: Tx) -> bool:

@@ -174,6 +174,11 @@ class SqliteConnection:
     def join_by_keys(self) -> None:
         """It has no other joins."""
 
+    def merge_grams(self, pages: int) -> bool:
+        before = self._db.total_changes()
+        self._db.execute("INSERT INTO TaskGrams (TaskGrams, rank) VALUES ('merge', ?)", (pages,))
+        return self._db.total_changes() - before > 1  # https://sqlite.org/fts5.html#the_merge_command
+
     def is_empty(self) -> bool:
         return not self.execute("SELECT name FROM sqlite_schema LIMIT 1", {})[1]
 

@@ -106,6 +106,10 @@ class Tx:
         """Find the rows of joins one by one, until the commit: for few rows of big tables."""
         self._connection.join_by_keys()
 
+    def merge_grams(self, pages: int) -> bool:
+        """Bring the index of words into better shape, by so many pages; return whether there may be more to do."""
+        return self._connection.merge_grams(pages)
+
 
 def name_values(prefix: str, values: Sequence[str | int]) -> tuple[str, Params]:
     """Parameters for the list of an IN, and their names. Filled up to a power of two: few statements are prepared."""
