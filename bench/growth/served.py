@@ -34,7 +34,8 @@ class Gateway(Server):
         self.origin = f"http://127.0.0.1:{free_port()}"
         command = place.command("serve", "--port", self.origin.rpartition(":")[2], "--config", str(config))
         one_place = {} if base_url else {"workers": 1, "drain_s": 1}
-        environment = place.environment(**{"task_days": 3650, **one_place, **(settings or {})})
+        many = {"unfinished_per_account": 1_000_000, "unfinished_total": 1_000_000}  # what was created before waits
+        environment = place.environment(**{"task_days": 3650, **many, **one_place, **(settings or {})})
         super().__init__(command, f"{self.origin}/healthz", place.folder / "log", core=GATEWAY_CORE, env=environment)
 
     def stop(self) -> None:
