@@ -19,13 +19,13 @@ _MAX_MERGES = 8  # for each of them: what they bring takes two in the long run
 
 
 async def follow_tasks(runtime: Runtime) -> bool:
-    """Take the index some tasks further; return whether there are more that it could have already."""
-    db = runtime.db
+    """Take the index some tasks further; return whether there are many more that it could have already."""
+    db, size = runtime.db, _TASKS_PER_WRITE[runtime.db.engine.name]
     for _ in range(_MAX_WRITES):
-        batch = await db.read_report(search_index.read_batch, _TASKS_PER_WRITE[db.engine.name])
+        batch = await db.read_report(search_index.read_batch, size)
         if batch is not None:
             await db.write_apart(_LOCK_KEY, search_index.add_batch, batch)
-            has_more = True
+            has_more = len(batch.tasks) == size  # fewer at a time would be a commit for each
         else:
             has_more = await db.write_apart(_LOCK_KEY, search_index.take_back)
         if not await _merge(db) and not has_more:

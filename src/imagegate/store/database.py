@@ -161,7 +161,7 @@ class Database:
         self, lock_key: LockKey, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
     ) -> Awaitable[T]:
         """The same for the program's own work on many rows, beside what customers wait for where the engine can."""
-        return self._enqueue(QueuedCommand(command, args, lock_key), self._inbox_apart)
+        return self._enqueue(QueuedCommand(command, args, lock_key, is_apart=True), self._inbox_apart)
 
     def _enqueue(self, command: QueuedCommand, inbox: Inbox | None = None) -> asyncio.Future[Any]:
         if not self._started:

@@ -27,11 +27,13 @@ BUCKET_RANK, ACCOUNT_RANK, SUBMIT_RANK = 0, 1, 2
 class QueuedCommand(Job):
     """A command in the queue."""
 
-    __slots__ = ("lock_key",)
+    __slots__ = ("is_apart", "lock_key")
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], lock_key: LockKey) -> None:
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], lock_key: LockKey, *, is_apart: bool = False
+    ) -> None:
         super().__init__(function, args)
-        self.lock_key = lock_key
+        self.lock_key, self.is_apart = lock_key, is_apart
 
 
 Inbox = queue.SimpleQueue[QueuedCommand | None]
@@ -53,8 +55,11 @@ class Writer(threading.Thread):
             batch = [first, *self._drain()]
             if self._engine.shared:
                 batch.sort(key=lambda command: command.lock_key)
-            self._run_batch(batch)
-            resolve_all(batch)
+            # Nobody waits for a commit in which the program works through old rows, too.
+            for some in ([one for one in batch if not one.is_apart], [one for one in batch if one.is_apart]):
+                if some:
+                    self._run_batch(some)
+                    resolve_all(some)
         self._disconnect()
 
     def _drain(self) -> Iterable[QueuedCommand]:
