@@ -39,14 +39,14 @@ from imagegate.store.writer import ACCOUNT_RANK
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-# At most 54,000 old rows a minute. At least as long as a batch took nothing is purged: where the writer is busy, the
+# At most 57,000 old rows a minute. At least as long as a batch took nothing is purged: where the writer is busy, the
 # purge is what waits.
-_PURGE_S_PER_ROW = 0.0011
+_PURGE_S_PER_ROW = 0.00105
 # In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
 _PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, 4, 32, 0.03
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
-_LOOKED_AT = 512  # old tasks that a reader looks at together
+_LOOKED_AT = 64  # old tasks that a reader looks at together: most are read from the disk, where others commit
 # What old tasks are kept by ends with a sweep, which purges them then. What it misses, such as a star that was taken
 # away, or what another process did that was killed, is found by looking at all of them again.
 _PURGE_ROUND_S = 24 * 3600
