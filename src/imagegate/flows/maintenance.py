@@ -103,10 +103,27 @@ async def delete_expired_assets(runtime: Runtime) -> int:
     return count
 
 
+class _Batch:
+    """How many tasks are purged in one commit: as few as keep up. What is old is often not in memory any more."""
+
+    def __init__(self) -> None:
+        self.size = _PURGE_BATCH_SIZE
+
+    def note(self, took_s: float) -> None:
+        period_s = self.size * _PURGE_S_PER_ROW
+        if took_s > _MAX_PURGE_BATCH_S:
+            self.size = max(self.size // 2, _MIN_PURGE_BATCH_SIZE)
+        elif 2 * took_s > period_s and took_s < _MAX_PURGE_BATCH_S / 2:
+            self.size = min(2 * self.size, _MAX_PURGE_BATCH_SIZE)
+        elif 4 * took_s < period_s:
+            self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
+
+
 class PurgeWalk:
     """How far a process has looked through the old tasks: those behind it are gone, or kept by something."""
 
     def __init__(self) -> None:
+        self.batch = _Batch()
         self._begin()
 
     def _begin(self) -> None:
@@ -169,7 +186,7 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
     while True:
         old = await runtime.db.read_report(purge.list_old_tasks, keep_us, walk.last, _LOOKED_AT)
         await runtime.db.read_report(purge.read_ahead, old.task_ids)
-        await _purge_listed(runtime, keep_us, old.task_ids)
+        await _purge_listed(runtime, keep_us, old.task_ids, walk.batch)
         if old.last is None:
             return False
         walk.last = old.last
@@ -183,21 +200,19 @@ async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
         return  # the next round finds them
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     freed = await runtime.db.read_report(purge.find_freed_tasks, keep_us, sorted(set(task_ids)))
-    await _purge_listed(runtime, keep_us, freed)
+    await _purge_listed(runtime, keep_us, freed, _Batch())
 
 
-async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str]) -> None:
-    """In smaller batches where one takes long: what is old is often not in memory any more."""
-    first, size = 0, _PURGE_BATCH_SIZE
+async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str], batch: _Batch) -> None:
+    first = 0
     while first < len(task_ids):
         began = time.monotonic()
-        await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, task_ids[first : first + size])
-        first, took_s = first + size, time.monotonic() - began
-        await _pause(size, took_s)
-        if took_s > _MAX_PURGE_BATCH_S:
-            size = max(size // 2, _MIN_PURGE_BATCH_SIZE)
-        elif took_s < _MAX_PURGE_BATCH_S / 2 and 2 * took_s > size * _PURGE_S_PER_ROW:
-            size = min(2 * size, _MAX_PURGE_BATCH_SIZE)
+        some = task_ids[first : first + batch.size]
+        await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, some)
+        first, took_s = first + len(some), time.monotonic() - began
+        await _pause(len(some), took_s)
+        if len(some) == batch.size:
+            batch.note(took_s)
 
 
 async def _pause(rows: int, took_s: float) -> None:
