@@ -39,11 +39,11 @@ from imagegate.store.writer import ACCOUNT_RANK
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-# At most 57,000 old rows a minute. At least as long as a batch took nothing is purged: where the writer is busy, the
+# At most 53,000 old rows a minute. At least as long as a batch took nothing is purged: where the writer is busy, the
 # purge is what waits.
-_PURGE_S_PER_ROW = 0.00105
+_PURGE_S_PER_ROW = 0.00112
 # In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
-_PURGE_BATCH_SIZE, _MIN_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, 4, 32, 0.03
+_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 4, 32, 0.03
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 64  # old tasks that a reader looks at together: most are read from the disk, where others commit
@@ -112,7 +112,7 @@ class _Batch:
     def note(self, took_s: float) -> None:
         period_s = self.size * _PURGE_S_PER_ROW
         if took_s > _MAX_PURGE_BATCH_S:
-            self.size = max(self.size // 2, _MIN_PURGE_BATCH_SIZE)
+            self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
         elif 2 * took_s > period_s and took_s < _MAX_PURGE_BATCH_S / 2:
             self.size = min(2 * self.size, _MAX_PURGE_BATCH_SIZE)
         elif 4 * took_s < period_s:
