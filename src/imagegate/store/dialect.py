@@ -28,6 +28,7 @@ METADATA_OBJECT = "/* names and values as a JSON object */"
 # SELECT … FROM CANDIDATES tasks … WHERE … TESTED … NEWEST_FIRST LIMIT: the tests are made on one candidate after the
 # other until the page is full. PostgreSQL takes a test for one that hardly any pass: it would test all, and sort.
 CANDIDATES = "/* candidates */"
+MAX_TESTED = 2_500
 TESTED = "/* tested */"
 NEWEST_FIRST = "/* newest first */"
 # The state of a row that is found otherwise, by its id or an index of just this form. PostgreSQL takes an index of what
@@ -71,7 +72,8 @@ _POSTGRES_MARKERS = {
     HAS_NO_REFERENCES: f"position('{_NO_REFERENCES}' IN order_body) > 0",
     METADATA_OBJECT: "CAST(json_object_agg(name, value) AS TEXT)",
     CANDIDATES: "(SELECT * FROM",
-    TESTED: "ORDER BY created DESC, id DESC OFFSET 0) AS tasks WHERE",
+    # The limit is never reached. It says that these are few: between two positions PostgreSQL expects a share of all.
+    TESTED: f"ORDER BY created DESC, id DESC LIMIT {MAX_TESTED}) AS tasks WHERE",
     NEWEST_FIRST: "",
     STATE: "(state || '')",
     ONE_OF_NUMBERS: "= ANY (ARRAY(SELECT CAST(json_array_elements_text(CAST(:numbers AS JSON)) AS BIGINT)))",

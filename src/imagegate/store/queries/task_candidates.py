@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from imagegate.domain.pages import NEWEST, Position
-from imagegate.store.dialect import CANDIDATES, NEWEST_FIRST, TESTED, indexed_by
+from imagegate.store.dialect import CANDIDATES, MAX_TESTED, NEWEST_FIRST, TESTED, indexed_by
 from imagegate.store.queries.task_filter import HAS_TAG, UNFINISHED, TaskFilter, build_conditions
 from imagegate.store.queries.word_search import find_matches, find_start
 from imagegate.store.transaction import Tx
 
 MAX_NUMBERED = 10_000
 # Testing one takes some microseconds, finding one of a pile by its id more.
-MAX_CANDIDATES = 2_500
+MAX_CANDIDATES = MAX_TESTED
 _MAX_PILE = 1_500
 # Of these many match a word that is common; for others the index of words is asked behind them.
 _FIRST_SEARCHED = 500
