@@ -12,6 +12,7 @@ import { liftToasts } from "./toast.js";
 export function Dialog({ title, onClose, onBeforeClose, className = "", closeButton = false, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const asking = useRef(false);
+  const told = useRef(false);
   const pressedBeside = useRef(false);
   const titleId = useId();
   useLayoutEffect(() => {
@@ -29,11 +30,15 @@ export function Dialog({ title, onClose, onBeforeClose, className = "", closeBut
     asking.current = true;
     const agreed = (await onBeforeClose?.()) ?? true;
     asking.current = false;
-    if (agreed) box.current?.close();
+    if (!agreed || !box.current) return;
+    told.current = true;
+    box.current.close();
+    // Not when the browser tells of it, which is later: what is opened in between would be closed too.
+    onClose();
   };
   // Closed by its own removal, it tells nobody: another dialog may be open by then.
   const onClosed = () => {
-    if (box.current) onClose();
+    if (box.current && !told.current) onClose();
   };
   const onKey = (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Escape" || event.isComposing) return;
