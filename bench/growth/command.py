@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -87,7 +86,7 @@ def _keep(path: Path, name: str, figures: dict[str, Any]) -> None:
     """Beside what earlier runs left there."""
     kept = report.load(path)
     kept[name] = kept.get(name, {}) | figures
-    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    report.save(path, kept)
 
 
 def _report(results: Path, tell: Tell) -> None:

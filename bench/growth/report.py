@@ -45,6 +45,18 @@ def load(path: Path) -> Figures:
     return found
 
 
+def save(path: Path, figures: Figures) -> None:
+    """With a line for each operation."""
+    path.write_text(_lines(figures, 3) + "\n")
+
+
+def _lines(value: Any, depth: int) -> str:
+    if not depth or not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    inner = ",\n".join(f"{json.dumps(name)}: {_lines(one, depth - 1)}" for name, one in value.items())
+    return f"{{\n{inner}\n}}"
+
+
 def tables(figures: Figures) -> dict[str, str]:
     """By the placeholder of the page that they fill."""
     return {
