@@ -142,6 +142,30 @@ def test_l36_the_operator_sees_margin_and_finds_every_account_and_task_without_t
         assert complaints == []
 
 
+def test_a_new_view_never_takes_the_focus_from_a_field_in_use(tabs: Tabs, front: RoutedSite) -> None:
+    with tabs.open() as (page, complaints):
+        _open(page, front, "", front.operator)
+        focused = page.evaluate(
+            """async () => {
+                const used = new Promise((done) => {
+                    const useIt = () => {
+                        const field = document.getElementById("account-q");
+                        if (field) done(field.focus());
+                    };
+                    new MutationObserver(useIt).observe(document.body, { childList: true, subtree: true });
+                });
+                const seen = [];
+                document.addEventListener("focusin", ({ target }) => seen.push(target.id));
+                location.hash = "#/accounts";
+                await used;
+                await new Promise((later) => setTimeout(later, 300));
+                return [...seen, document.activeElement.id];
+            }"""
+        )
+        assert focused == ["view-title", "account-q", "account-q"]
+        assert complaints == []
+
+
 def _usd(nanos: str) -> str:
     """Four digits below a dollar, as the page writes them."""
     amount = int(nanos)

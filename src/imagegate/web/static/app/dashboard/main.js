@@ -1,7 +1,7 @@
 // The dashboard: the signed-in account decides which views there are, the address which one is shown.
 import { html } from "html";
 import { render } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { linkAdvice } from "../account.js";
 import { account, isOperator } from "../store.js";
 import { Accounts } from "./accounts.js";
@@ -53,12 +53,15 @@ function Links({ names, title }) {
   `;
 }
 
-/** Focus a new view's heading and scroll its link into the strip; the first view leaves the focus where it is. */
+/**
+ * Focus a new view's heading and scroll its link into the strip; the first view leaves the focus where it is.
+ * Before the view is drawn: later, the focus would be taken from a field in which somebody already types.
+ */
 function useViewFocus() {
   const first = useRef(true);
   const { view, id } = address.value;
   const signedIn = Boolean(account.value);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!first.current && signedIn) document.getElementById("view-title")?.focus();
     if (signedIn) first.current = false;
     const link = document.querySelector(".dash-nav [aria-current]");
