@@ -115,8 +115,8 @@ def connect_database(settings: Settings, clock: Clock | None = None) -> Database
 
 
 def _default_list_readers() -> int:
-    """They leave a processor to what tasks wait for; two at least, so that a slow one does not hold up all others."""
-    return max(2, min(4, (os.cpu_count() or 1) - 1))
+    """They leave a processor to what tasks wait for."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 def open_database(settings: Settings, clock: Clock | None = None, *, migrate: bool = True) -> Database:
