@@ -27,8 +27,7 @@ _LOOKS_KEPT_S = 120
 # Python's own is 5 ms, which each step of a request may wait for a list that is being read. Beside four searches one in
 # a hundred that read a task takes more than 1.6 ms with this, more than 9 ms with half a millisecond.
 _SWITCH_S = 0.0001
-# A third of the share of others, of all processes of the machine: at 10, a tenth, lists ran out of time beside them.
-_NICE = 5
+_NICE = 10  # what the command of this name adds
 
 
 @functools.cache

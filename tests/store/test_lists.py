@@ -137,6 +137,6 @@ def test_what_reads_much_leaves_the_processor_to_what_tasks_wait_for(open_databa
         ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         assert await db.read(nice) == await db.write(lambda tx, _: nice(tx), "") == ours
         for found in (await db.read_list("acc_a", nice), await db.read_report(nice)):
-            assert found == min(ours + 5, 19)
+            assert found == min(ours + 10, 19)
 
     asyncio.run(scenario())

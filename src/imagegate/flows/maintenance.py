@@ -39,9 +39,9 @@ from imagegate.store.writer import ACCOUNT_RANK
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-# At most 53,000 old rows a minute. At least as long as a batch took nothing is purged: where the writer is busy, the
-# purge is what waits.
-_PURGE_S_PER_ROW = 0.00112
+# At most 53,000 old rows a minute, and no more than this share of the time: where the writer is busy, the purge is what
+# waits.
+_PURGE_S_PER_ROW, _MAX_PURGE_SHARE = 0.00112, 0.75
 # In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
 _PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 4, 32, 0.03
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
@@ -113,9 +113,9 @@ class _Batch:
         period_s = self.size * _PURGE_S_PER_ROW
         if took_s > _MAX_PURGE_BATCH_S:
             self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
-        elif 2 * took_s > period_s and took_s < _MAX_PURGE_BATCH_S / 2:
+        elif took_s > _MAX_PURGE_SHARE * period_s and took_s < _MAX_PURGE_BATCH_S / 2:
             self.size = min(2 * self.size, _MAX_PURGE_BATCH_SIZE)
-        elif 4 * took_s < period_s:
+        elif 2 * took_s < period_s:
             self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
 
 
@@ -216,7 +216,7 @@ async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str],
 
 
 async def _pause(rows: int, took_s: float) -> None:
-    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW - took_s, took_s))
+    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW, took_s / _MAX_PURGE_SHARE) - took_s)
 
 
 async def sweep_spool(runtime: Runtime) -> None:

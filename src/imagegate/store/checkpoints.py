@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import apsw
 
+from imagegate.concurrency import yield_to_others
+
 # SQLite itself would do it within the commit that reaches 1,000, which then waits for these pages and two flushes. The
 # fewer, the less is in the way of a commit's own flush, and the more often a page is copied that changes all the time.
 _PAGES = 250
@@ -94,6 +96,9 @@ class Checkpointer:
         self._db.close()
 
     def _run(self) -> None:
+        # Copying thousands of pages a second is work for the processor too: without this one commit in ten waits for
+        # its turn there, for 2 ms.
+        yield_to_others()
         while self._due.wait() and not self._is_closed:
             self._due.clear()
             # A disk that is full or broken is told by the next commit. What is not copied stays in the log.

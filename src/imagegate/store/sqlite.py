@@ -40,6 +40,8 @@ _KEPT_LOG_BYTES = 64 << 20
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
 _SORTING_KB = 64 << 10
+# Of the connection that writes. SQLite's own is 2 MB: deleting old tasks then drives out the pages of new ones.
+_WRITING_KB = 16 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
 
 
@@ -67,6 +69,7 @@ class SqliteConnection:
             self._db.pragma("query_only", 1)
             self._db.set_progress_handler(self._must_stop, _STEPS_PER_LOOK)
         else:
+            self._db.pragma("cache_size", -_WRITING_KB)
             self._begin_checkpoints(path)
 
     def _begin_checkpoints(self, path: Path) -> None:
