@@ -43,7 +43,7 @@ _BATCH_SIZE = 100
 # waits.
 _PURGE_S_PER_ROW, _MAX_PURGE_SHARE = 0.00112, 0.75
 # In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
-_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 4, 32, 0.03
+_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, 16, 0.03
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 64  # old tasks that a reader looks at together: most are read from the disk, where others commit

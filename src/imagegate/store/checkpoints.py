@@ -14,29 +14,23 @@ from imagegate.concurrency import yield_to_others
 # SQLite itself would do it within the commit that reaches 1,000, which then waits for these pages and two flushes. The
 # fewer, the less is in the way of a commit's own flush, and the more often a page is copied that changes all the time.
 _PAGES = 250
-# To begin the log again nobody may be reading or writing it: for how long at most no snapshot begins, how long commits
-# wait for those that end meanwhile and how long they then go on, and how often all that is.
+# To begin the log again nobody may be reading or writing it: for how long at most no snapshot begins, how long the next
+# commit waits for those that end meanwhile, how long others go on if that was too short, and how often all that is.
 _CLOSED_S, _READERS_S, _PAUSE_S, _WAIT_EVERY_S = 0.2, 0.003, 0.01, 3.0
 _LOOK_S = 0.0003
 
 
 class LogGate:
-    """Who may begin to read or write the log, for all connections of the process to a file."""
+    """Who may begin to read the log, for all connections of the process to a file."""
 
     def __init__(self) -> None:
-        self.is_writing = False
-        self._may_read, self._may_write = threading.Event(), threading.Event()
+        self._may_read = threading.Event()
         self._may_read.set()
-        self._may_write.set()
         self._until = 0.0
 
     def wait_to_read(self) -> None:
         if not self._may_read.is_set():
             self._may_read.wait(max(0.0, self._until - time.monotonic()))
-
-    def wait_to_write(self) -> None:
-        if not self._may_write.is_set():
-            self._may_write.wait(_CLOSED_S)
 
     @contextlib.contextmanager
     def without_snapshots(self) -> Iterator[None]:
@@ -46,15 +40,6 @@ class LogGate:
             yield
         finally:
             self._may_read.set()
-
-    @contextlib.contextmanager
-    def without_commits(self) -> Iterator[None]:
-        """After the one that is under way."""
-        self._may_write.clear()
-        try:
-            yield
-        finally:
-            self._may_write.set()
 
     @property
     def is_overdue(self) -> bool:
@@ -66,15 +51,17 @@ class Checkpointer:
     """A thread with the connection `db`, for one that writes. It begins when the log first is long enough.
 
     The log begins by itself when all of it is in the database and nobody reads it. Of commits and readers that come one
-    after the other there is always one in between, so past `kept_bytes` both wait for a moment.
+    after the other there is always one in between, so past `kept_bytes` no snapshot begins, and the thread that commits
+    does the rest between two commits: this one has to wait for the processor.
     """
 
     def __init__(self, db: apsw.Connection, log_bytes: Callable[[], int], kept_bytes: int, gate: LogGate) -> None:
         self._db, self._log_bytes, self._kept_bytes, self._gate = db, log_bytes, kept_bytes, gate
         self._db.set_busy_handler(self._must_wait)
-        self._due = threading.Event()
+        self._lock = threading.Lock()  # whose turn with the connection it is
+        self._due, self._restart_due, self._restart_tried = threading.Event(), threading.Event(), threading.Event()
         self._copied = 0  # pages of the log
-        self._is_closed = False
+        self._is_closed = self._has_restarted = False
         self._next_wait = self._readers_until = 0.0
         self._thread: threading.Thread | None = None
 
@@ -101,36 +88,46 @@ class Checkpointer:
         yield_to_others()
         while self._due.wait() and not self._is_closed:
             self._due.clear()
-            # A disk that is full or broken is told by the next commit. What is not copied stays in the log.
-            with contextlib.suppress(apsw.Error):
-                self._copied = self._checkpoint("PASSIVE") or 0
-                if time.monotonic() > self._next_wait and self._log_bytes() > self._kept_bytes:
-                    self._begin_again()
+            self._copied = self._try("PASSIVE") or 0
+            if time.monotonic() > self._next_wait and self._log_bytes() > self._kept_bytes:
+                self._begin_again()
 
     def _begin_again(self) -> None:
+        self._has_restarted = False
         with self._gate.without_snapshots():
-            while not self._gate.is_overdue:
-                self._checkpoint("PASSIVE")  # so that little is left for which commits have to wait
-                with self._gate.without_commits():
-                    if self._checkpoint("RESTART") is not None:
-                        break
+            while True:
+                self._try("PASSIVE")  # so that little is left for the commit that waits for the rest
+                self._restart_tried.clear()
+                self._restart_due.set()
+                if not self._restart_tried.wait(_PAUSE_S):  # nobody commits
+                    self._restart_due.clear()
+                    self._has_restarted = self._try("RESTART") is not None
+                if self._has_restarted or self._gate.is_overdue:
+                    break
                 time.sleep(_PAUSE_S)
         self._next_wait = time.monotonic() + _WAIT_EVERY_S
 
-    def _checkpoint(self, mode: str) -> int | None:
-        """Return how many pages of the log are in the database; None where others were in the way."""
-        self._readers_until = 0.0
-        try:
+    def restart_if_due(self) -> None:
+        """Between two commits, from their thread."""
+        if self._restart_due.is_set():
+            self._restart_due.clear()
+            self._has_restarted = self._try("RESTART") is not None
+            self._restart_tried.set()
+
+    def _try(self, mode: str) -> int | None:
+        """Return how many pages of the log are in the database; None where others were in the way.
+
+        A disk that is full or broken is told by the next commit. What is not copied stays in the log.
+        """
+        with self._lock, contextlib.suppress(apsw.Error):
+            self._readers_until = 0.0
             is_busy, _, copied = next(self._db.execute(f"PRAGMA wal_checkpoint({mode})"))
-        except apsw.BusyError:
-            return None
-        return None if is_busy else int(copied)
+            return None if is_busy else int(copied)
+        return None
 
     def _must_wait(self, _: int) -> bool:
-        """Called while somebody is in the way: for the commit that is under way, then for readers for a moment."""
+        """Called while somebody reads what was in the log before, for a moment."""
         time.sleep(_LOOK_S)
-        if self._gate.is_writing:
-            return not self._gate.is_overdue
         now = time.monotonic()
         self._readers_until = self._readers_until or now + _READERS_S
         return now < self._readers_until

@@ -165,7 +165,7 @@ class Connection(Protocol):
         table, as after a copy, may read all of it for a few rows."""
 
     def merge_grams(self, pages: int) -> bool:
-        """Bring the index of words into better shape, by so many pages; return whether there may be more to do."""
+        """Bring the index of words into better shape, by up to so many pages; return whether there may be more."""
 
     def is_empty(self) -> bool:
         """Whether it has no tables yet that a schema of ours could meet."""

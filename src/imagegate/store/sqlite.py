@@ -40,6 +40,8 @@ _KEPT_LOG_BYTES = 64 << 20
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
 _SORTING_KB = 64 << 10
+# One page of the index of words is written from one that is read, or from ten where most of them was deleted.
+_MERGING_S = 0.002
 # Of the connection that writes. SQLite's own is 2 MB: deleting old tasks then drives out the pages of new ones.
 _WRITING_KB = 16 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
@@ -120,26 +122,21 @@ class SqliteConnection:
             self._gate.wait_to_read()
             self._db.execute("BEGIN")
         else:
-            self._gate.wait_to_write()
+            if self._checkpointer is not None:
+                self._checkpointer.restart_if_due()
             # The write lock now: a transaction that reads first and writes later could not get it any more.
             self._db.execute("BEGIN IMMEDIATE")
-            self._gate.is_writing = True
         self._read_began = time.monotonic()
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
-        self._end()
-
-    def _end(self) -> None:
         self._read_began = math.inf
-        if not self._readonly:
-            self._gate.is_writing = False
 
     def rollback(self) -> None:
         # A full disk has already rolled back: a second ROLLBACK would raise and hide the first error.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-        self._end()
+        self._read_began = math.inf
 
     def execute(self, sql: str, params: dict[str, Any]) -> tuple[int, list[Row]]:
         cursor = self._db.execute(dialect.sqlite_sql(sql), params)
@@ -178,9 +175,15 @@ class SqliteConnection:
         """It has no other joins."""
 
     def merge_grams(self, pages: int) -> bool:
-        before = self._db.total_changes()
-        self._db.execute("INSERT INTO TaskGrams (TaskGrams, rank) VALUES ('merge', ?)", (pages,))
-        return self._db.total_changes() - before > 1  # https://sqlite.org/fts5.html#the_merge_command
+        until = time.perf_counter() + _MERGING_S
+        for _ in range(pages):
+            before = self._db.total_changes()
+            self._db.execute("INSERT INTO TaskGrams (TaskGrams, rank) VALUES ('merge', 1)")
+            if self._db.total_changes() - before < 2:  # https://sqlite.org/fts5.html#the_merge_command
+                return False
+            if time.perf_counter() > until:
+                break
+        return True
 
     def is_empty(self) -> bool:
         return not self.execute("SELECT name FROM sqlite_schema LIMIT 1", {})[1]
@@ -190,7 +193,6 @@ class SqliteConnection:
 
     def close(self) -> None:
         self._db.close()
-        self._end()
         if self._checkpointer is not None:
             self._checkpointer.close()
 

@@ -107,7 +107,7 @@ class Tx:
         self._connection.join_by_keys()
 
     def merge_grams(self, pages: int) -> bool:
-        """Bring the index of words into better shape, by so many pages; return whether there may be more to do."""
+        """Bring the index of words into better shape, by up to so many pages; return whether there may be more."""
         return self._connection.merge_grams(pages)
 
 
