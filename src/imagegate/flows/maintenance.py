@@ -43,7 +43,7 @@ _BATCH_SIZE = 100
 # waits.
 _PURGE_S_PER_ROW, _MAX_PURGE_SHARE = 0.00112, 0.75
 # In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
-_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, 16, 0.03
+_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, {"sqlite": 16, "postgres": 64}, 0.03
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 64  # old tasks that a reader looks at together: most are read from the disk, where others commit
@@ -109,12 +109,12 @@ class _Batch:
     def __init__(self) -> None:
         self.size = _PURGE_BATCH_SIZE
 
-    def note(self, took_s: float) -> None:
+    def note(self, took_s: float, most: int) -> None:
         period_s = self.size * _PURGE_S_PER_ROW
         if took_s > _MAX_PURGE_BATCH_S:
             self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
         elif took_s > _MAX_PURGE_SHARE * period_s and took_s < _MAX_PURGE_BATCH_S / 2:
-            self.size = min(2 * self.size, _MAX_PURGE_BATCH_SIZE)
+            self.size = min(2 * self.size, most)
         elif 2 * took_s < period_s:
             self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
 
@@ -183,15 +183,23 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     end = time.monotonic() + _MAX_PURGE_S
     walk.begin_again_in_time()
-    while True:
-        old = await runtime.db.read_report(purge.list_old_tasks, keep_us, walk.last, _LOOKED_AT)
-        await runtime.db.read_report(purge.read_ahead, old.task_ids)
-        await _purge_listed(runtime, keep_us, old.task_ids, walk.batch)
-        if old.last is None:
-            return False
-        walk.last = old.last
+    old = await _find_old(runtime, keep_us, walk.last)
+    while old.last is not None:
+        # The next ones are read from the disk meanwhile.
+        _, following = await asyncio.gather(
+            _purge_listed(runtime, keep_us, old.task_ids, walk.batch), _find_old(runtime, keep_us, old.last)
+        )
+        walk.last, old = old.last, following
         if time.monotonic() > end or runtime.wake_ups.draining:
             return True
+    await _purge_listed(runtime, keep_us, old.task_ids, walk.batch)
+    return False
+
+
+async def _find_old(runtime: Runtime, keep_us: int, after: purge.Ended) -> purge.OldTasks:
+    old = await runtime.db.read_report(purge.list_old_tasks, keep_us, after, _LOOKED_AT)
+    await runtime.db.read_report(purge.read_ahead, old.task_ids)
+    return old
 
 
 async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
@@ -212,7 +220,7 @@ async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str],
         first, took_s = first + len(some), time.monotonic() - began
         await _pause(len(some), took_s)
         if len(some) == batch.size:
-            batch.note(took_s)
+            batch.note(took_s, _MAX_PURGE_BATCH_SIZE[runtime.db.engine.name])
 
 
 async def _pause(rows: int, took_s: float) -> None:

@@ -16,7 +16,7 @@ from imagegate.concurrency import yield_to_others
 _PAGES = 250
 # To begin the log again nobody may be reading or writing it: for how long at most no snapshot begins, how long the next
 # commit waits for those that end meanwhile, how long others go on if that was too short, and how often all that is.
-_CLOSED_S, _READERS_S, _PAUSE_S, _WAIT_EVERY_S = 0.2, 0.003, 0.01, 3.0
+_CLOSED_S, _READERS_S, _PAUSE_S, _WAIT_EVERY_S = 0.2, 0.003, 0.01, 6.0
 _LOOK_S = 0.0003
 
 
