@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -116,15 +117,16 @@ def test_key_5_reading_bills_makes_and_ends_no_keys(gateway: Gateway, client: ht
             parse_error(answer, 403, "permission_denied")
 
 
-def test_keys_made_by_a_key_end_with_it(gateway: Gateway, client: httpx.Client) -> None:
+def test_keys_made_by_a_key_end_with_it(tmp_path: Path) -> None:
     expected: dict[str, int] = {}
-    for how in ("disable", "delete", "command line"):
-        for made_keys, status in (("end", 401), ("keep", 200)):
-            maker, child, grandchild = _make_chain(gateway, client)
-            _end_key(gateway, client, maker["id"], how, made_keys, [child["id"], grandchild["id"]])
-            expected |= {maker["key"]: 401, child["key"]: status, grandchild["key"]: status}
-    for key, status in expected.items():
-        with gateway.client(key) as one:
+    env = {"IMAGEGATE_FAILED_LOGINS_PER_MINUTE": "1000"}  # keys are tried until they are refused
+    with Gateway(tmp_path, env=env) as gateway, gateway.client() as client, contextlib.ExitStack() as clients:
+        for how in ("disable", "delete", "command line"):
+            for made_keys, status in (("end", 401), ("keep", 200)):
+                maker, child, grandchild = _make_chain(gateway, client)
+                _end_key(gateway, client, maker["id"], how, made_keys, [child["id"], grandchild["id"]])
+                expected |= {maker["key"]: 401, child["key"]: status, grandchild["key"]: status}
+        for one, status in [(clients.enter_context(gateway.client(key)), status) for key, status in expected.items()]:
             until(one, "/v1/credits", status)
 
 

@@ -103,6 +103,7 @@ def test_l36_the_operator_sees_margin_and_finds_every_account_and_task_without_t
         assert accessibility_violations(page) == []
 
         page.get_by_role("link", name="Routes", exact=True).click()
+        expect(page.locator("#view-title")).to_have_text("Routes")
         margin = page.get_by_role("columnheader", name="Margin")
         margin.wait_for()
         box = margin.bounding_box()
