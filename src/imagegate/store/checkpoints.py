@@ -18,6 +18,7 @@ _PAGES = 250
 # commit waits for those that end meanwhile, how long others go on if that was too short, and how often all that is.
 _CLOSED_S, _READERS_S, _PAUSE_S, _WAIT_EVERY_S = 0.2, 0.003, 0.01, 6.0
 _LOOK_S = 0.0003
+_COMMIT_S = 0.05  # for the next commit; while old tasks are purged, one comes each 10 ms
 
 
 class LogGate:
@@ -99,7 +100,7 @@ class Checkpointer:
                 self._try("PASSIVE")  # so that little is left for the commit that waits for the rest
                 self._restart_tried.clear()
                 self._restart_due.set()
-                if not self._restart_tried.wait(_PAUSE_S):  # nobody commits
+                if not self._restart_tried.wait(_COMMIT_S):  # nobody commits
                     self._restart_due.clear()
                     self._has_restarted = self._try("RESTART") is not None
                 if self._has_restarted or self._gate.is_overdue:
