@@ -57,6 +57,16 @@ def share_processor() -> None:
     sys.setswitchinterval(_SWITCH_S)
 
 
+def give_way() -> None:
+    """Let another thread have this processor now, if one wants it: Linux may have it wait for up to 4 ms.
+
+    Not by a lower priority: a thread that waits for the processor behind other programs can have Python's lock, for
+    which the whole process then waits.
+    """
+    if sys.platform == "linux":
+        os.sched_yield()
+
+
 def yield_to_others() -> None:
     """Have this thread get what the other threads of the process leave of the processor, on Linux."""
     if sys.platform == "linux":  # elsewhere it would be the whole process

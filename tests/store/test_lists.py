@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 
 import pytest
@@ -79,6 +77,33 @@ def test_neither_look_ups_nor_lists_wait_for_reports(open_database: OpenDatabase
     asyncio.run(scenario())
 
 
+def test_the_programs_own_work_on_many_rows_is_one_more_in_the_line_of_lists(open_database: OpenDatabase) -> None:
+    async def scenario() -> None:
+        db = open_database(list_readers=1)
+        release, began = threading.Event(), []
+
+        def wait(tx: Tx, name: str) -> int:
+            began.append(name)
+            release.wait(30)
+            return one(tx)
+
+        async def purge() -> None:
+            async with db.turn():
+                began.append("purge")
+
+        asked = []
+        for name in ("first", "second", "purge", "third"):
+            one_more = purge() if name == "purge" else db.read_list(name, wait, name)
+            asked.append(asyncio.create_task(one_more))
+            await asyncio.sleep(0.01)
+        assert began == ["first"]
+        release.set()
+        await asyncio.gather(*asked)
+        assert began == ["first", "second", "purge", "third"]
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("query", "index"),
     [
@@ -123,20 +148,5 @@ def test_an_account_takes_few_places_and_those_that_left_count_until_their_query
         results = await asyncio.gather(*hogs, return_exceptions=True)
         assert results[1:] == [1, 1, 1]
         assert isinstance(results[0], asyncio.CancelledError)
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all threads of a process are alike")
-def test_what_reads_much_leaves_the_processor_to_what_tasks_wait_for(open_database: OpenDatabase) -> None:
-    def nice(_: Tx) -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    async def scenario() -> None:
-        db = open_database()
-        ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-        assert await db.read(nice) == await db.write(lambda tx, _: nice(tx), "") == ours
-        for found in (await db.read_list("acc_a", nice), await db.read_report(nice)):
-            assert found == min(ours + 10, 19)
 
     asyncio.run(scenario())

@@ -39,8 +39,8 @@ from imagegate.store.writer import ACCOUNT_RANK
 
 # Small batches: each is a few milliseconds of the writer, and other commands get their turn in between.
 _BATCH_SIZE = 100
-# At most 53,000 old rows a minute, and no more than this share of the time: where the writer is busy, the purge is what
-# waits.
+# At most 53,000 old rows a minute, and no more than this share of the time: where the writer is busy, or many lists are
+# asked for, the purge is what waits.
 _PURGE_S_PER_ROW, _MAX_PURGE_SHARE = 0.00112, 0.75
 # In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
 _PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, {"sqlite": 16, "postgres": 64}, 0.03
@@ -214,9 +214,10 @@ async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
 async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str], batch: _Batch) -> None:
     first = 0
     while first < len(task_ids):
-        began = time.monotonic()
         some = task_ids[first : first + batch.size]
-        await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, some)
+        async with runtime.db.turn():
+            began = time.monotonic()
+            await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, some)
         first, took_s = first + len(some), time.monotonic() - began
         await _pause(len(some), took_s)
         if len(some) == batch.size:

@@ -23,11 +23,12 @@ async def follow_tasks(runtime: Runtime) -> bool:
     db, size = runtime.db, _TASKS_PER_WRITE[runtime.db.engine.name]
     for _ in range(_MAX_WRITES):
         batch = await db.read_report(search_index.read_batch, size)
-        if batch is not None:
-            await db.write_apart(_LOCK_KEY, search_index.add_batch, batch)
-            has_more = len(batch.tasks) == size  # fewer at a time would be a commit for each
-        else:
-            has_more = await db.write_apart(_LOCK_KEY, search_index.take_back)
+        async with db.turn():
+            if batch is not None:
+                await db.write_apart(_LOCK_KEY, search_index.add_batch, batch)
+                has_more = len(batch.tasks) == size  # fewer at a time would be a commit for each
+            else:
+                has_more = await db.write_apart(_LOCK_KEY, search_index.take_back)
         if not await _merge(db) and not has_more:
             return False
         await asyncio.sleep(_PAUSE_S[db.engine.name])
@@ -37,12 +38,14 @@ async def follow_tasks(runtime: Runtime) -> bool:
 async def _merge(db: Database) -> bool:
     """Whether there may be more to merge: of what was added, and of what was deleted meanwhile."""
     for _ in range(_MAX_MERGES):
-        if not await db.write_apart(_LOCK_KEY, search_index.merge_pieces):
-            return False
+        async with db.turn():
+            if not await db.write_apart(_LOCK_KEY, search_index.merge_pieces):
+                return False
     return True
 
 
 async def check_index(runtime: Runtime) -> None:
     """Look for tasks that the index has missed, in a part of it; what is found is put right by `follow_tasks`."""
     check = await runtime.db.read_report(search_index.check_parts)
-    await runtime.db.write_apart(_LOCK_KEY, search_index.note_check, check)
+    async with runtime.db.turn():
+        await runtime.db.write_apart(_LOCK_KEY, search_index.note_check, check)

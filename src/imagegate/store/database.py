@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from imagegate import __version__
-from imagegate.concurrency import KeyedSlots, prepare_structs, yield_to_others
+from imagegate.concurrency import KeyedSlots, prepare_structs
 from imagegate.counters import DatabaseCounters
 from imagegate.store.dialect import (
     Clock,
@@ -134,10 +134,10 @@ class Database:
         self._writers = {Writer(engine, inbox, batch, self.counters): inbox for inbox in inboxes}
         self._readers = Readers(self._run_query, readers, spread=engine.shared)
         # Apart from the others: a list may read millions of rows, and a key look-up must not wait for it.
-        self._list_readers = _start_readers(list_readers, "list")
-        self._list_slots = KeyedSlots(MAX_LISTS_PER_ACCOUNT)
+        self._list_readers = concurrent.futures.ThreadPoolExecutor(list_readers, "imagegate-list-reader")
+        self._list_slots, self._turns = KeyedSlots(MAX_LISTS_PER_ACCOUNT), KeyedSlots(list_readers)
         # Checks and monitoring, which ask one thing at a time each: a check may take minutes, and metrics do not wait.
-        self._report_readers = _start_readers(REPORT_READERS, "report")
+        self._report_readers = concurrent.futures.ThreadPoolExecutor(REPORT_READERS, "imagegate-report-reader")
         self._list_timeout_s = list_timeout_s
         self._local = threading.local()
         self._connections: list[Connection] = []
@@ -160,8 +160,16 @@ class Database:
     def write_apart(
         self, lock_key: LockKey, command: Callable[Concatenate[Tx, P], T], *args: P.args, **_: P.kwargs
     ) -> Awaitable[T]:
-        """The same for the program's own work on many rows, beside what customers wait for where the engine can."""
+        """The same for the program's own work on many rows, beside what customers wait for where the engine can.
+
+        To be called in a `turn`.
+        """
         return self._enqueue(QueuedCommand(command, args, lock_key, is_apart=True), self._inbox_apart)
+
+    def turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """A place among the lists, in the order in which they came: while many are asked for, the program's own work on
+        many rows is one more of them, and not something that goes on beside them."""
+        return self._turns.slot("")
 
     def _enqueue(self, command: QueuedCommand, inbox: Inbox | None = None) -> asyncio.Future[Any]:
         if not self._started:
@@ -207,16 +215,15 @@ class Database:
             try:
                 async with asyncio.timeout(self._list_timeout_s):
                     await place.enter_async_context(self._list_slots.slot(account_id))
+                    await place.enter_async_context(self.turn())
             except TimeoutError:
-                raise QueryTimeout("the account's other lists did not end in time") from None
+                raise QueryTimeout("the lists before it did not end in time") from None
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._list_readers, self._run_query, query, args, True, deadline)
 
     def _run_query(
         self, query: Callable[..., T], args: tuple[Any, ...], in_snapshot: bool, deadline: float | None = None
     ) -> T:
-        if deadline is not None and time.monotonic() > deadline:
-            raise QueryTimeout("no reader was free in time")
         connection = self._reader()
         try:
             if deadline is not None:
@@ -413,8 +420,3 @@ def _checksum(text: str) -> str:
 
 
 __all__ = ["Database", "DatabaseError", "DatabaseUnusable", "create_engine", "load_migrations"]
-
-
-def _start_readers(number: int, name: str) -> concurrent.futures.ThreadPoolExecutor:
-    """They read much: whatever a task waits for has the processor first."""
-    return concurrent.futures.ThreadPoolExecutor(number, f"imagegate-{name}-reader", initializer=yield_to_others)

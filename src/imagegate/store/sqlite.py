@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from imagegate.concurrency import give_way
 from imagegate.store import dialect, write_ahead_log
 from imagegate.store.checkpoints import Checkpointer, LogGate
 from imagegate.store.dialect import (
@@ -29,8 +30,8 @@ from imagegate.store.file_systems import find_network_mount
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
 _LONG_BUSY_TIMEOUT_MS = 60_000
-# Steps of SQLite's machine between two looks at the clock: about a millisecond.
-_STEPS_PER_LOOK = 20_000
+# Steps of SQLite's machine after which a reader lets others go first, and looks at the clock: some 0.1 ms.
+_STEPS_PER_TURN = 2_000
 # More than the program has: each that is not kept is compiled anew.
 _STATEMENTS_KEPT = 512
 # The log is written from its beginning again when all of it is in the database and nobody reads it; then its file is
@@ -69,7 +70,7 @@ class SqliteConnection:
         _set_pragmas(self._db)
         if readonly:
             self._db.pragma("query_only", 1)
-            self._db.set_progress_handler(self._must_stop, _STEPS_PER_LOOK)
+            self._db.set_progress_handler(self._go_on_or_stop, _STEPS_PER_TURN)
         else:
             self._db.pragma("cache_size", -_WRITING_KB)
             self._begin_checkpoints(path)
@@ -107,8 +108,9 @@ class SqliteConnection:
         self._db.pragma("threads", 2)
         self._db.pragma("temp_store_directory", str(self._log.parent))
 
-    def _must_stop(self) -> bool:
-        """Called while a statement runs."""
+    def _go_on_or_stop(self) -> bool:
+        """Called while a statement runs; true where it must stop."""
+        give_way()
         now = time.monotonic()
         return now > self._deadline or (now > self._read_began + LONG_READ_S and self._log_bytes() > MAX_LOG_BYTES)
 
