@@ -288,6 +288,22 @@ def test_what_is_deleted_leaves_sqlites_index_by_and_by_and_not_in_the_commit_th
         database.close()
 
 
+def test_no_list_of_sqlites_index_goes_beyond_a_block_which_is_merged_in_one_go(tmp_path: Path) -> None:
+    database = Database(create_engine(str(tmp_path / "imagegate.db")))
+    database.migrate()
+    connection = database.engine.connect(readonly=False)
+    block = 1 << search_index.BLOCK_BITS
+    try:
+        connection.execute_script("CREATE VIRTUAL TABLE words USING fts5vocab(TaskGrams, 'row')")
+        for number in (1, 2, block, block + 1, 1 << search_index.ACCOUNT_BITS):
+            connection.execute(ADD_GRAMS, {"number": number, **search_index.grams_parameters([7, 1 << 23], number)})
+        counts = [row["doc"] for row in connection.execute("SELECT doc FROM words", {})[1]]
+        assert sorted(counts) == [1, 1, 2, 2, 2, 2]
+    finally:
+        connection.close()
+        database.close()
+
+
 def test_a_restored_database_makes_its_own_index(open_database: OpenDatabase, tmp_path: Path) -> None:
     async def scenario() -> None:
         db = open_database(FakeClock(LATER))

@@ -76,8 +76,8 @@ def choose_groups(groups: list[str], sample: Iterable[str]) -> Choice:
 
 
 def in_shard(grams: Iterable[int], shard: int) -> list[int]:
-    """The same groups, apart from those of most other shards, as signed 32 bits."""
-    first = (zlib.crc32(shard.to_bytes(8)) % (1 << _SHARD_BITS) << _GRAM_BITS) - (1 << 31)
+    """The same groups, apart from those of most other shards, as numbers below 2^32."""
+    first = zlib.crc32(shard.to_bytes(8)) % (1 << _SHARD_BITS) << _GRAM_BITS
     return [first + gram for gram in grams]
 
 

@@ -20,7 +20,7 @@ from imagegate.store.transaction import Tx, name_values
 LAG_US = 3 * US_PER_MINUTE
 # Out of it go as many at a time.
 _TAKEN_BACK = 100
-_MERGED_PAGES = 8  # a commit of some 3 ms
+_MERGED_PAGES = 2  # a commit of some 2 ms; 8 where it has to end with the list of a word that all prompts have
 TASKS_PER_CHECK = 2_000
 # The numbers of an account, and of each part of it that a search asks at a time.
 ACCOUNT_BITS, BLOCK_BITS = 40, 16
@@ -76,9 +76,14 @@ def block_range(number: int) -> tuple[int, int]:
 
 
 def grams_parameters(grams: list[int], number: int) -> dict[str, str]:
-    """Groups of letters as each engine wants them, for ADD_GRAMS; PostgreSQL keeps the blocks apart by them."""
+    """Groups of letters as each engine wants them, for ADD_GRAMS, which keep the blocks apart.
+
+    Integers of PostgreSQL have a sign. Among SQLite's words those of a block are not next to each other: all that was
+    deleted in one place is passed over in one go.
+    """
     sharded = in_shard(grams, number >> BLOCK_BITS)
-    return {"words": " ".join(map(str, grams)), "grams": "{" + ",".join(map(str, sharded)) + "}"}
+    words, signed = (f"{gram:08x}"[::-1] for gram in sharded), (str(gram - (1 << 31)) for gram in sharded)
+    return {"words": " ".join(words), "grams": "{" + ",".join(signed) + "}"}
 
 
 def read_batch(tx: Tx, limit: int) -> Batch | None:

@@ -41,8 +41,6 @@ _KEPT_LOG_BYTES = 64 << 20
 MAX_LOG_BYTES = 256 << 20
 LONG_READ_S = 10.0
 _SORTING_KB = 64 << 10
-# One page of the index of words is written from one that is read, or from ten where most of them was deleted.
-_MERGING_S = 0.002
 # Of the connection that writes. SQLite's own is 2 MB: deleting old tasks then drives out the pages of new ones.
 _WRITING_KB = 16 << 10
 _MAX_KNOWN_STATEMENTS = 1000  # lists are composed of their filters; there are some 300 statements
@@ -177,15 +175,9 @@ class SqliteConnection:
         """It has no other joins."""
 
     def merge_grams(self, pages: int) -> bool:
-        until = time.perf_counter() + _MERGING_S
-        for _ in range(pages):
-            before = self._db.total_changes()
-            self._db.execute("INSERT INTO TaskGrams (TaskGrams, rank) VALUES ('merge', 1)")
-            if self._db.total_changes() - before < 2:  # https://sqlite.org/fts5.html#the_merge_command
-                return False
-            if time.perf_counter() > until:
-                break
-        return True
+        before = self._db.total_changes()
+        self._db.execute("INSERT INTO TaskGrams (TaskGrams, rank) VALUES ('merge', ?)", (pages,))
+        return self._db.total_changes() - before > 1  # https://sqlite.org/fts5.html#the_merge_command
 
     def is_empty(self) -> bool:
         return not self.execute("SELECT name FROM sqlite_schema LIMIT 1", {})[1]
