@@ -214,18 +214,19 @@ async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
 async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str], batch: _Batch) -> None:
     first = 0
     while first < len(task_ids):
-        some = task_ids[first : first + batch.size]
+        some, asked = task_ids[first : first + batch.size], time.monotonic()
         async with runtime.db.turn():
             began = time.monotonic()
             await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, some)
         first, took_s = first + len(some), time.monotonic() - began
-        await _pause(len(some), took_s)
+        await _pause(len(some), took_s, began - asked)
         if len(some) == batch.size:
             batch.note(took_s, _MAX_PURGE_BATCH_SIZE[runtime.db.engine.name])
 
 
-async def _pause(rows: int, took_s: float) -> None:
-    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW, took_s / _MAX_PURGE_SHARE) - took_s)
+async def _pause(rows: int, took_s: float, waited_s: float = 0.0) -> None:
+    """As long again as others kept it waiting: they will want the processor for the next ones, too."""
+    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW, took_s / _MAX_PURGE_SHARE) - took_s + waited_s)
 
 
 async def sweep_spool(runtime: Runtime) -> None:
