@@ -42,8 +42,11 @@ _BATCH_SIZE = 100
 # At most 53,000 old rows a minute, and no more than this share of the time: where the writer is busy, or many lists are
 # asked for, the purge is what waits.
 _PURGE_S_PER_ROW, _MAX_PURGE_SHARE = 0.00112, 0.75
-# In one commit, and for how long others may wait for it. Bigger ones only where small ones do not come that far.
-_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_SIZE, _MAX_PURGE_BATCH_S = 8, {"sqlite": 16, "postgres": 64}, 0.03
+# It rests for so many times as long as lists kept it waiting: they will want the processor for the next ones, too.
+_RESTS = 3
+# Tasks in one commit: others wait for it in SQLite; they do not in PostgreSQL, where it costs as much as many tasks.
+_PURGED_TASKS = {"sqlite": 8, "postgres": 32}
+_PURGED_ROWS = 8  # of another kind
 _PURGE_LOCK_KEY = (ACCOUNT_RANK, "")
 _MAX_PURGE_S = 10.0  # of one kind of rows, before others get their turn
 _LOOKED_AT = 64  # old tasks that a reader looks at together: most are read from the disk, where others commit
@@ -103,27 +106,10 @@ async def delete_expired_assets(runtime: Runtime) -> int:
     return count
 
 
-class _Batch:
-    """How many tasks are purged in one commit: as few as keep up. What is old is often not in memory any more."""
-
-    def __init__(self) -> None:
-        self.size = _PURGE_BATCH_SIZE
-
-    def note(self, took_s: float, most: int) -> None:
-        period_s = self.size * _PURGE_S_PER_ROW
-        if took_s > _MAX_PURGE_BATCH_S:
-            self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
-        elif took_s > _MAX_PURGE_SHARE * period_s and took_s < _MAX_PURGE_BATCH_S / 2:
-            self.size = min(2 * self.size, most)
-        elif 2 * took_s < period_s:
-            self.size = max(self.size // 2, _PURGE_BATCH_SIZE)
-
-
 class PurgeWalk:
     """How far a process has looked through the old tasks: those behind it are gone, or kept by something."""
 
     def __init__(self) -> None:
-        self.batch = _Batch()
         self._begin()
 
     def _begin(self) -> None:
@@ -145,7 +131,7 @@ async def purge_old(runtime: Runtime, walk: PurgeWalk | None = None) -> bool:
     if runtime.wake_ups.file_check_running:
         return False
     await close_days(runtime)
-    write, size = runtime.db.write, _PURGE_BATCH_SIZE
+    write, size = runtime.db.write, _PURGED_ROWS
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     audit_us = runtime.settings.storage.audit_days * US_PER_DAY
 
@@ -171,9 +157,9 @@ async def _purge_rows(runtime: Runtime, purge_batch: Callable[[], Awaitable[int]
     end = time.monotonic() + _MAX_PURGE_S
     while True:
         began = time.monotonic()
-        if await purge_batch() < _PURGE_BATCH_SIZE:
+        if await purge_batch() < _PURGED_ROWS:
             return False
-        await _pause(_PURGE_BATCH_SIZE, time.monotonic() - began)
+        await _pause(_PURGED_ROWS, time.monotonic() - began)
         if time.monotonic() > end or runtime.wake_ups.draining:
             return True
 
@@ -187,12 +173,12 @@ async def _purge_tasks(runtime: Runtime, walk: PurgeWalk) -> bool:
     while old.last is not None:
         # The next ones are read from the disk meanwhile.
         _, following = await asyncio.gather(
-            _purge_listed(runtime, keep_us, old.task_ids, walk.batch), _find_old(runtime, keep_us, old.last)
+            _purge_listed(runtime, keep_us, old.task_ids), _find_old(runtime, keep_us, old.last)
         )
         walk.last, old = old.last, following
         if time.monotonic() > end or runtime.wake_ups.draining:
             return True
-    await _purge_listed(runtime, keep_us, old.task_ids, walk.batch)
+    await _purge_listed(runtime, keep_us, old.task_ids)
     return False
 
 
@@ -208,25 +194,21 @@ async def _purge_freed(runtime: Runtime, task_ids: Sequence[str]) -> None:
         return  # the next round finds them
     keep_us = runtime.settings.storage.task_days * US_PER_DAY
     freed = await runtime.db.read_report(purge.find_freed_tasks, keep_us, sorted(set(task_ids)))
-    await _purge_listed(runtime, keep_us, freed, _Batch())
+    await _purge_listed(runtime, keep_us, freed)
 
 
-async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str], batch: _Batch) -> None:
-    first = 0
-    while first < len(task_ids):
-        some, asked = task_ids[first : first + batch.size], time.monotonic()
+async def _purge_listed(runtime: Runtime, keep_us: int, task_ids: Sequence[str]) -> None:
+    size = _PURGED_TASKS[runtime.db.engine.name]
+    for first in range(0, len(task_ids), size):
+        some, asked = task_ids[first : first + size], time.monotonic()
         async with runtime.db.turn():
             began = time.monotonic()
             await runtime.db.write_apart(_PURGE_LOCK_KEY, purge.purge_tasks, keep_us, some)
-        first, took_s = first + len(some), time.monotonic() - began
-        await _pause(len(some), took_s, began - asked)
-        if len(some) == batch.size:
-            batch.note(took_s, _MAX_PURGE_BATCH_SIZE[runtime.db.engine.name])
+        await _pause(len(some), time.monotonic() - began, began - asked)
 
 
 async def _pause(rows: int, took_s: float, waited_s: float = 0.0) -> None:
-    """As long again as others kept it waiting: they will want the processor for the next ones, too."""
-    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW, took_s / _MAX_PURGE_SHARE) - took_s + waited_s)
+    await asyncio.sleep(max(rows * _PURGE_S_PER_ROW, took_s / _MAX_PURGE_SHARE) - took_s + _RESTS * waited_s)
 
 
 async def sweep_spool(runtime: Runtime) -> None:
