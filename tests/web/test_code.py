@@ -112,6 +112,7 @@ def test_l34_code_follows_the_form_beside_it(page: Page, gateway: Gateway) -> No
     page.reload()
     page.click("[data-as-code]")
     expect(page.locator("[data-language=go]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#pg-prompt")).to_have_value("a quiet logo")
     page.fill("#pg-prompt", "")
     _check_copy(page)
 

@@ -218,6 +218,8 @@ class Database:
                     await place.enter_async_context(self.turn())
             except TimeoutError:
                 raise QueryTimeout("the lists before it did not end in time") from None
+            if time.monotonic() > deadline:
+                raise QueryTimeout("its turn came too late")
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._list_readers, self._run_query, query, args, True, deadline)
 

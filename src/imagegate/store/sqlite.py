@@ -30,7 +30,7 @@ from imagegate.store.file_systems import find_network_mount
 MIN_VERSION = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 10_000
 _LONG_BUSY_TIMEOUT_MS = 60_000
-# Steps of SQLite's machine after which a reader lets others go first, and looks at the clock: some 0.1 ms.
+# Steps of SQLite's machine after which a reader lets others go first, and looks at the clock: 0.1 to 0.2 ms.
 _STEPS_PER_TURN = 2_000
 # More than the program has: each that is not kept is compiled anew.
 _STATEMENTS_KEPT = 512
